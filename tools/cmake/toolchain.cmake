@@ -6,10 +6,9 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 find_program(WEBSHOCKET_CCACHE ccache)
 mark_as_advanced(WEBSHOCKET_CCACHE)
 if(WEBSHOCKET_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${WEBSHOCKET_CCACHE}")
+  # Build trees share their objects: debug information names the sources by absolute paths anyway.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 "${WEBSHOCKET_CCACHE}")
 endif()
-
-add_compile_definitions($<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 
 if(WEBSHOCKET_SANITIZE)
   add_compile_options(-fsanitize=${WEBSHOCKET_SANITIZE} -fno-sanitize-recover=all
