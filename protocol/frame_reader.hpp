@@ -1,0 +1,107 @@
+/// Bytes in, whole WebSocket messages out.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <webshocket/types.hpp>
+
+#include "protocol/buffer.hpp"
+#include "protocol/mask.hpp"
+
+struct wslay_event_context;
+
+namespace webshocket::protocol {
+
+/// Which end of the connection we are.
+enum class Role : std::uint8_t { server, client };
+
+struct FrameEvent {
+  enum class Kind : std::uint8_t { need_more, message, ping, pong, close, error };
+
+  Kind kind = Kind::need_more;
+  Opcode opcode = Opcode::binary;         ///< message: text or binary
+  std::span<std::byte> payload = {};      ///< message, ping, pong: unmasked
+  CloseCode code = CloseCode::no_status;  ///< close: the peer's, `no_status` if its body was empty;
+                                          ///< error: what to close with
+  std::string_view reason = {};           ///< close: the peer's; error: ours, under 123 bytes
+};
+
+/// Reads one connection's frames; every rule of RFC 6455 on what a peer may send is checked here.
+///
+/// Pull style: each `read` takes one event off the front of the input, so the caller can stop in
+/// the middle of it. A message that lies in the input as one frame is unmasked there and handed out
+/// where it is; anything else is put together in the reader's own memory, which grows with what
+/// arrives and never with what is announced.
+///
+/// One thread at a time. Readers are lent: while `idle()`, a reader holds nothing of its connection
+/// and may serve another one of the same role.
+class FrameReader {
+ public:
+  explicit FrameReader(Role role) noexcept;
+  ~FrameReader();
+  FrameReader(FrameReader&&) noexcept;
+  FrameReader& operator=(FrameReader&&) noexcept;
+
+  /// Says `need_more` only when it has taken all of `input`. A message of more than `max_message`
+  /// bytes (0: no limit), all fragments together, is an error as soon as it is announced. Views of
+  /// an event hold until the next `read` or `reset`, or until the input's memory changes. After a
+  /// close or an error further input is swallowed.
+  FrameEvent read(std::span<std::byte>& input, std::size_t max_message);
+
+  /// Between two messages, with no byte of a frame in hand, and not finished.
+  bool idle() const noexcept;
+  /// Saw a close or an error: serves nobody until `reset()`.
+  bool finished() const noexcept { return stage_ == Stage::finished; }
+  /// Bytes held for a message that is not complete yet.
+  std::size_t buffered() const noexcept { return delivered_ ? 0 : message_.size(); }
+
+  /// Ready for another connection; memory beyond 16 KiB is given back.
+  void reset() noexcept;
+
+ private:
+  enum class Stage : std::uint8_t { header, data, control, finished };
+
+  struct Frame {
+    Opcode opcode = Opcode::binary;
+    bool fin = false;
+    bool masked = false;
+    MaskKey key{};
+    std::uint64_t length = 0;
+    std::uint64_t received = 0;
+  };
+  struct ContextDeleter {
+    void operator()(wslay_event_context* context) const noexcept;
+  };
+
+  bool take_header(std::span<std::byte>& input);
+  bool accept_header(std::span<const std::byte> header, FrameEvent& event);
+  bool start_frame(std::span<const std::byte> header, std::size_t max_message, FrameEvent& event);
+  bool take_data(std::span<std::byte>& input, FrameEvent& event);
+  bool take_control(std::span<std::byte>& input, FrameEvent& event);
+  FrameEvent control_event(std::span<std::byte> payload);
+  FrameEvent close_event(std::span<const std::byte> body);
+  bool check_text(bool complete);
+  FrameEvent fail(CloseCode code, std::string_view reason);
+  FrameEvent fail(CloseCode code, std::string_view before, std::uint64_t number,
+                  std::string_view after);
+
+  std::unique_ptr<wslay_event_context, ContextDeleter> context_;
+  Buffer message_;
+  std::size_t valid_text_ = 0;  ///< of message_, found to be UTF-8
+  Frame frame_;
+  Opcode opcode_ = Opcode::binary;  ///< of the message
+  Role role_;
+  Stage stage_ = Stage::header;
+  bool open_ = false;       ///< a message has begun and not ended
+  bool delivered_ = false;  ///< message_ is what the last event shows
+  std::uint8_t header_size_ = 0;
+  std::array<std::byte, 14> header_{};
+  std::array<std::byte, 125> control_{};
+  std::array<char, 123> reason_{};
+};
+
+}  // namespace webshocket::protocol

@@ -1,0 +1,67 @@
+/// The masking of RFC 6455, section 5.3.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+namespace webshocket::protocol {
+
+using MaskKey = std::array<std::byte, 4>;
+
+/// Masks or unmasks in place. `position` is the offset of the first byte within its frame's
+/// payload.
+inline void apply_mask(std::span<std::byte> bytes, MaskKey key,
+                       std::uint64_t position = 0) noexcept {
+  MaskKey turned;
+  for (std::size_t i = 0; i < 4; ++i) turned[i] = key[(position + i) % 4];
+  std::array<std::byte, 8> doubled;
+  std::memcpy(doubled.data(), turned.data(), 4);
+  std::memcpy(doubled.data() + 4, turned.data(), 4);
+  const auto pattern = std::bit_cast<std::uint64_t>(doubled);
+
+  std::byte* at = bytes.data();
+  const std::size_t words = bytes.size() / 8;
+  for (std::size_t i = 0; i < words; ++i) {
+    std::uint64_t word;
+    std::memcpy(&word, at + 8 * i, 8);
+    word ^= pattern;
+    std::memcpy(at + 8 * i, &word, 8);
+  }
+  for (std::size_t i = 8 * words; i < bytes.size(); ++i) at[i] ^= turned[i % 4];
+}
+
+/// Where a client's frames get their mask keys from: refers to a generator that outlives it and is
+/// called as `generator()` for a std::uint32_t. Who chooses the payload must not be able to guess
+/// the keys (RFC 6455, section 10.3). Made from nothing it stands for the server, which does not
+/// mask.
+class MaskSource {
+ public:
+  MaskSource() noexcept = default;
+
+  template <typename Generator>
+  requires(!std::same_as<Generator, MaskSource> && !std::same_as<Generator, const MaskSource> &&
+           std::invocable<Generator&> &&
+           std::convertible_to<std::invoke_result_t<Generator&>, std::uint32_t>)
+      // NOLINTNEXTLINE(google-explicit-constructor): a generator is a source of keys
+      MaskSource(Generator& generator)
+  noexcept
+      : generator_(&generator), draw_([](void* opaque) noexcept {
+          return static_cast<std::uint32_t>((*static_cast<Generator*>(opaque))());
+        }) {}
+
+  explicit operator bool() const noexcept { return draw_ != nullptr; }
+  /// REQUIRES: made from a generator.
+  MaskKey next() const noexcept { return std::bit_cast<MaskKey>(draw_(generator_)); }
+
+ private:
+  void* generator_ = nullptr;
+  std::uint32_t (*draw_)(void*) noexcept = nullptr;
+};
+
+}  // namespace webshocket::protocol
