@@ -1,5 +1,5 @@
-// Feeds every file of a corpus to a fuzz target once: what the fuzzer found stays found, with any compiler.
-// Usage: x_fuzz FOLDER_OR_FILE…   Fails if there is no file at all.
+// Feeds every file of a corpus to a fuzz target once: what the fuzzer found stays found, with any
+// compiler. Usage: x_fuzz FOLDER_OR_FILE…   Fails if there is no file at all.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The main of every test program. A run in which no test case was selected is a failure: a filter that no
-// longer matches must not look like a test that passed.
+// The main of every test program. A run in which no test case was selected is a failure: a filter
+// that no longer matches must not look like a test that passed.
 
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
