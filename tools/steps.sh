@@ -21,6 +21,11 @@ step() {
   current_step=""
 }
 
+# configure PRESET [OPTION…]: only warnings and errors are shown.
+configure() {
+  cmake --preset "$@" --log-level=WARNING >/dev/null
+}
+
 # Prints the comment at the top of the calling script.
 usage() {
   sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"
