@@ -38,7 +38,7 @@ struct RpcRequest {
   std::string_view method;
   std::span<const Value> args;
   std::span<const Value::Member> kwargs;  ///< keys are strings
-  std::string_view call_id;               ///< empty: the caller sent none
+  std::string_view call_id;               ///< empty: the caller sent none; then none is written
 };
 
 struct RpcResponse {
@@ -72,7 +72,8 @@ class OwnedPacket {
   explicit OwnedPacket(const Packet& packet);
   /// A new packet around a deep copy of `data`.
   OwnedPacket(PacketSource source, Payload data);
-  /// For decoders: the packet borrows from `document` and from `bytes`, both of which it takes over.
+  /// For decoders: the packet borrows from `document` and from `bytes`, both of which it takes
+  /// over.
   OwnedPacket(Packet packet, Document document, std::unique_ptr<std::byte[]> bytes) noexcept;
 
   const Packet& operator*() const noexcept { return packet_; }
@@ -89,10 +90,11 @@ class OwnedPacket {
   Packet packet_;
 };
 
-/// Bounds for decoding what a stranger sent. 0 means unlimited.
+/// Bounds for decoding what a stranger sent. 0 means unlimited (the depth never exceeds
+/// `Sink::kMaxDepth`).
 struct DecodeLimits {
   std::size_t depth = 128;           ///< arrays and maps inside each other
-  std::size_t elements = 1'000'000;  ///< values in one message
+  std::size_t elements = 1'000'000;  ///< values in one message, keys included
 };
 
 /// Encode in compact spelling. Throws `PacketError` for a value that the format cannot hold (an ext

@@ -1,5 +1,5 @@
-/// How C++ objects become message data: `Sink` (the events), `Payload` (anything that can tell itself
-/// as events), `map()` and `WEBSHOCKET_FIELDS`.
+/// How C++ objects become message data: `Sink` (the events), `Payload` (anything that can tell
+/// itself as events), `map()` and `WEBSHOCKET_FIELDS`.
 #pragma once
 
 #include <concepts>
@@ -13,8 +13,8 @@
 
 namespace webshocket {
 
-/// The events of a value, in the order in which they stand on the wire. Encoders are Sinks; decoders
-/// and C++ objects feed them.
+/// The events of a value, in the order in which they stand on the wire. Encoders are Sinks;
+/// decoders and C++ objects feed them.
 ///
 /// A map is `begin_map(n)`, then n times a key (any scalar event) and its value, then `end_map()`.
 /// Views are borrowed for the call only. `size` of an array or a map is exact, or `kUnknownSize`
@@ -22,6 +22,8 @@ namespace webshocket {
 class Sink {
  public:
   static constexpr std::size_t kUnknownSize = static_cast<std::size_t>(-1);
+  /// The deepest nesting of arrays and maps that any Sink takes and any decoder hands out.
+  static constexpr std::size_t kMaxDepth = 1024;
 
   virtual void null() = 0;
   virtual void boolean(bool value) = 0;
@@ -50,10 +52,11 @@ void write(Sink& sink, const T& value);
 
 }  // namespace detail
 
-/// A type that can be sent: null, booleans, numbers, enums, strings, bytes (`std::vector<std::byte>`,
-/// `std::span<const std::byte>`), `Value`, `Document`, `Scalar`, `std::optional`, ranges, tuples,
-/// maps with string or integer keys, structs with `WEBSHOCKET_FIELDS`, `map(…)`, and any type with
-/// `void webshocket_write(Sink&, const T&)` found by argument-dependent lookup.
+/// A type that can be sent: null, booleans, numbers, enums, strings, bytes
+/// (`std::vector<std::byte>`, `std::span<const std::byte>`), `Value`, `Document`, `Scalar`,
+/// `std::optional`, ranges, tuples, maps with string or integer keys, structs with
+/// `WEBSHOCKET_FIELDS`, `map(…)`, and any type with `void webshocket_write(Sink&, const T&)` found
+/// by argument-dependent lookup.
 template <class T>
 concept Writable = detail::is_writable<std::remove_cvref_t<T>>();
 
@@ -66,9 +69,10 @@ class Payload {
       : object_(nullptr), write_([](Sink& sink, const void*) { sink.null(); }) {}
 
   template <class T>
-    requires(!std::same_as<std::remove_cvref_t<T>, Payload> &&
-             !std::same_as<std::remove_cvref_t<T>, std::nullptr_t> && Writable<T>)
-  Payload(const T& object) noexcept  // NOLINT(google-explicit-constructor): that is what it is for
+  requires(!std::same_as<std::remove_cvref_t<T>, Payload> &&
+           !std::same_as<std::remove_cvref_t<T>, std::nullptr_t> && Writable<T>)
+      Payload(const T& object)
+  noexcept  // NOLINT(google-explicit-constructor): that is what it is for
       : object_(address(object)), write_(&write_as<T>) {}
 
   void write(Sink& sink) const { write_(sink, object_); }
@@ -119,42 +123,42 @@ constexpr Field<Class, Member> field(std::string_view name, Member Class::*membe
 }
 
 template <class T>
-concept HasFields = requires { T::webshocket_fields(); };
+concept HasFields = requires {
+  T::webshocket_fields();
+};
 
 }  // namespace detail
 
 /// An ad-hoc map for one call: `publish("room", map("from", name, "text", text))`. Keys and values
 /// alternate and are borrowed until the end of the full expression: do not keep it.
 template <class... T>
-  requires(sizeof...(T) % 2 == 0)
-detail::MapOf<T...> map(const T&... items) noexcept {
-  return detail::MapOf<T...>(items...);
-}
+requires(sizeof...(T) % 2 == 0) detail::MapOf<T...> map(const T&... items)
+noexcept { return detail::MapOf<T...>(items...); }
 
 }  // namespace webshocket
 
 #define WEBSHOCKET_DETAIL_PARENS ()
-#define WEBSHOCKET_DETAIL_EXPAND(...) \
-  WEBSHOCKET_DETAIL_EXPAND3(          \
-      WEBSHOCKET_DETAIL_EXPAND3(WEBSHOCKET_DETAIL_EXPAND3(WEBSHOCKET_DETAIL_EXPAND3(__VA_ARGS__))))
-#define WEBSHOCKET_DETAIL_EXPAND3(...) \
-  WEBSHOCKET_DETAIL_EXPAND2(           \
-      WEBSHOCKET_DETAIL_EXPAND2(WEBSHOCKET_DETAIL_EXPAND2(WEBSHOCKET_DETAIL_EXPAND2(__VA_ARGS__))))
-#define WEBSHOCKET_DETAIL_EXPAND2(...) \
-  WEBSHOCKET_DETAIL_EXPAND1(           \
-      WEBSHOCKET_DETAIL_EXPAND1(WEBSHOCKET_DETAIL_EXPAND1(WEBSHOCKET_DETAIL_EXPAND1(__VA_ARGS__))))
+#define WEBSHOCKET_DETAIL_EXPAND(...)                  \
+  WEBSHOCKET_DETAIL_EXPAND3(WEBSHOCKET_DETAIL_EXPAND3( \
+      WEBSHOCKET_DETAIL_EXPAND3(WEBSHOCKET_DETAIL_EXPAND3(__VA_ARGS__))))
+#define WEBSHOCKET_DETAIL_EXPAND3(...)                 \
+  WEBSHOCKET_DETAIL_EXPAND2(WEBSHOCKET_DETAIL_EXPAND2( \
+      WEBSHOCKET_DETAIL_EXPAND2(WEBSHOCKET_DETAIL_EXPAND2(__VA_ARGS__))))
+#define WEBSHOCKET_DETAIL_EXPAND2(...)                 \
+  WEBSHOCKET_DETAIL_EXPAND1(WEBSHOCKET_DETAIL_EXPAND1( \
+      WEBSHOCKET_DETAIL_EXPAND1(WEBSHOCKET_DETAIL_EXPAND1(__VA_ARGS__))))
 #define WEBSHOCKET_DETAIL_EXPAND1(...) __VA_ARGS__
-#define WEBSHOCKET_DETAIL_FIELD(Type, name, ...) \
+#define WEBSHOCKET_DETAIL_FIELD(Type, name, ...)  \
   ::webshocket::detail::field(#name, &Type::name) \
       __VA_OPT__(, WEBSHOCKET_DETAIL_FIELD_AGAIN WEBSHOCKET_DETAIL_PARENS(Type, __VA_ARGS__))
 #define WEBSHOCKET_DETAIL_FIELD_AGAIN() WEBSHOCKET_DETAIL_FIELD
 
 /// Lets a struct travel: as a map of its fields' names, out and in. Stands inside the struct, which
-/// stays an aggregate: `struct Line { std::string from, text; WEBSHOCKET_FIELDS(Line, from, text) };`
-#define WEBSHOCKET_FIELDS(Type, ...)                                                            \
-  static constexpr auto webshocket_fields() noexcept {                                          \
-    return ::std::tuple{                                                                        \
-        WEBSHOCKET_DETAIL_EXPAND(WEBSHOCKET_DETAIL_FIELD(Type, __VA_ARGS__))};                   \
+/// stays an aggregate: `struct Line { std::string from, text; WEBSHOCKET_FIELDS(Line, from, text)
+/// };`
+#define WEBSHOCKET_FIELDS(Type, ...)                                                           \
+  static constexpr auto webshocket_fields() noexcept {                                         \
+    return ::std::tuple{WEBSHOCKET_DETAIL_EXPAND(WEBSHOCKET_DETAIL_FIELD(Type, __VA_ARGS__))}; \
   }
 
 #include <webshocket/detail/write.hpp>  // IWYU pragma: export

@@ -133,11 +133,16 @@ class Document {
   Document& operator=(Document&& other) noexcept;
 
   /// A deep copy of anything that can be sent: `Document::of(map("a", 1))`, `Document::of(value)`.
+  /// Of members with equal keys the last one stays. Throws `PacketError` for a `webshocket_write`
+  /// that does not make one value.
   static Document of(Payload payload);
 
   const Value& root() const noexcept { return root_; }
   const Value& operator*() const noexcept { return root_; }
   const Value* operator->() const noexcept { return &root_; }
+
+  /// Tells itself to a sink: a Document can be sent.
+  void write(Sink& sink) const { root_.write(sink); }
 
   /// For decoders: where the tree lives, and its top.
   detail::Arena& arena() noexcept { return arena_; }

@@ -1,0 +1,56 @@
+/// JSON (RFC 8259): text to a `Value` tree, `Sink` events to text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <webshocket/packet.hpp>
+#include <webshocket/payload.hpp>
+
+#include "api/document_builder.hpp"
+#include "protocol/buffer.hpp"
+#include "protocol/nesting.hpp"
+
+namespace webshocket::protocol {
+
+/// Feeds the one value that `message` is to `builder`. False, and why, if the text is not exactly
+/// one value in UTF-8, or exceeds the limits. Strings point into `message`, those with escapes into
+/// the builder's arena. Numbers without fraction and exponent are integers while 64 bits hold them,
+/// all others are real. Never recurses.
+bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
+               detail::DocumentBuilder& builder, std::string_view& why) noexcept;
+
+/// Appends one value without spaces. Binary data becomes base64, NaN and infinities null, keys of
+/// any type strings; text that is not UTF-8 is sent with U+FFFD in place of what is wrong. An ext
+/// value cannot be written.
+class JsonWriter final : public Sink {
+ public:
+  explicit JsonWriter(Buffer& out) noexcept : out_(out) {}
+
+  /// Whether exactly one value was written and JSON can hold it.
+  bool complete() const noexcept { return nesting_.complete(); }
+
+  void null() override;
+  void boolean(bool value) override;
+  void integer(std::int64_t value) override;
+  void unsigned_integer(std::uint64_t value) override;
+  void real(double value) override;
+  void string(std::string_view text) override;
+  void binary(std::span<const std::byte> bytes) override;
+  void ext(std::int8_t type, std::span<const std::byte> bytes) override;
+  void begin_array(std::size_t size) override;
+  void end_array() override;
+  void begin_map(std::size_t size) override;
+  void end_map() override;
+
+ private:
+  bool separate();
+  void literal(std::string_view text);
+
+  Buffer& out_;
+  Nesting nesting_;
+};
+
+}  // namespace webshocket::protocol

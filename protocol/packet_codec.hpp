@@ -1,0 +1,54 @@
+/// Packets to bytes and back, in either format: the wire protocol's envelope.
+///
+///     packet   := map { source: 1…5, [data], [rpc], [channel], [timestamp], [correlation_id] }
+///     rpc      := request | response
+///     request  := map { type: "request", method, [args], [kwargs], [call_id] }
+///     response := map { type: "response", call_id, [response], [error], [is_stream], [is_end] }
+///
+/// Readers take keys in any order, skip unknown ones, and accept null where the full spelling has
+/// it (data, rpc, channel, timestamp, correlation_id, response, error). Writers leave out what is
+/// null, but for a response, whose keys are always all there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include <webshocket/packet.hpp>
+#include <webshocket/payload.hpp>
+#include <webshocket/types.hpp>
+#include <webshocket/value.hpp>
+
+#include "protocol/buffer.hpp"
+
+namespace webshocket::protocol {
+
+/// One pass. Never fails: what cannot be decoded is {source: unknown, data: the raw bytes}, and
+/// `why` (if asked for; a literal) says what is wrong, empty for a packet. Everything borrows from
+/// `message` and from `document`, which is cleared first.
+Packet decode_packet(Format format, std::span<const std::byte> message, const DecodeLimits& limits,
+                     Document& document, std::string_view* why = nullptr) noexcept;
+
+// All encoders append to `out`, in compact spelling. False, and `out` unchanged, if the format
+// cannot hold the value, if the value's own `webshocket_write` throws or does not make one value,
+// or if memory runs out.
+
+bool encode_data(Format format, PacketSource source, std::optional<std::string_view> channel,
+                 Payload data, Buffer& out) noexcept;
+
+bool encode_response(Format format, std::string_view call_id, Payload response,
+                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end,
+                     Buffer& out) noexcept;
+
+bool encode_packet(Format format, const Packet& packet, Buffer& out) noexcept;
+
+/// A value alone, no packet around it.
+bool encode_value(Format format, Payload value, Buffer& out) noexcept;
+
+/// For `Format::raw`: bytes as BINARY, a string as TEXT, any other value as JSON TEXT. Nothing
+/// where the other encoders return false.
+std::optional<Opcode> encode_raw(Payload data, Buffer& out) noexcept;
+
+}  // namespace webshocket::protocol
