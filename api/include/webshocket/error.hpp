@@ -1,4 +1,5 @@
-/// What webshocket throws. Expected outcomes (a full outbox, a closed peer) are values, not exceptions.
+/// What webshocket throws. Expected outcomes (a full outbox, a closed peer) are values, not
+/// exceptions.
 #pragma once
 
 #include <stdexcept>

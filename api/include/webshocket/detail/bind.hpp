@@ -221,10 +221,11 @@ bool read_value(const Value& from, T& to) {
         },
         kFields);
   } else {
-    static_assert(always_false<T>,
-                  "webshocket: this type cannot be read from a message; give it "
-                  "WEBSHOCKET_FIELDS(Type, field…) or bool webshocket_read(const webshocket::Value&, "
-                  "Type&)");
+    static_assert(
+        always_false<T>,
+        "webshocket: this type cannot be read from a message; give it "
+        "WEBSHOCKET_FIELDS(Type, field…) or bool webshocket_read(const webshocket::Value&, "
+        "Type&)");
     return false;
   }
 }

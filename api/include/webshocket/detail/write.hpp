@@ -22,10 +22,14 @@ class Value;
 namespace detail {
 
 template <class T>
-concept HasWriteMember = requires(const T& value, Sink& sink) { value.write(sink); };
+concept HasWriteMember = requires(const T& value, Sink& sink) {
+  value.write(sink);
+};
 
 template <class T>
-concept HasWriteFunction = requires(const T& value, Sink& sink) { webshocket_write(sink, value); };
+concept HasWriteFunction = requires(const T& value, Sink& sink) {
+  webshocket_write(sink, value);
+};
 
 template <class T>
 concept StringLike = std::convertible_to<const T&, std::string_view>;
@@ -37,7 +41,8 @@ template <class T>
 concept OptionalLike = requires(const T& value) {
   { value.has_value() } -> std::convertible_to<bool>;
   *value;
-} && !std::ranges::range<T>;
+}
+&&!std::ranges::range<T>;
 
 template <class T>
 concept MapLike = std::ranges::sized_range<const T> && requires {
@@ -49,7 +54,9 @@ template <class T>
 concept ArrayLike = std::ranges::sized_range<const T> && !MapLike<T>;
 
 template <class T>
-concept TupleLike = requires { std::tuple_size<T>::value; };
+concept TupleLike = requires {
+  std::tuple_size<T>::value;
+};
 
 template <class T>
 inline constexpr bool is_variant = false;
@@ -164,9 +171,10 @@ void write(Sink& sink, const T& value) {
     std::apply([&](const auto&... item) { (detail::write(sink, item), ...); }, value);
     sink.end_array();
   } else {
-    static_assert(always_false<T>,
-                  "webshocket: this type cannot be sent; give it WEBSHOCKET_FIELDS(Type, field…) or "
-                  "void webshocket_write(webshocket::Sink&, const Type&)");
+    static_assert(
+        always_false<T>,
+        "webshocket: this type cannot be sent; give it WEBSHOCKET_FIELDS(Type, field…) or "
+        "void webshocket_write(webshocket::Sink&, const Type&)");
   }
 }
 

@@ -1,0 +1,84 @@
+/// Every knob: one name, one default, one unit each.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <webshocket/types.hpp>
+
+namespace webshocket {
+
+/// Where connections come in.
+struct Listener {
+  std::string host = "127.0.0.1";  ///< an address; "0.0.0.0" and "::" are all of them
+  std::uint16_t port = 0;          ///< 0: any free one
+  std::string unix_path;           ///< a unix socket instead of host and port, if not empty
+  std::vector<std::string> paths;  ///< upgrades are accepted on these paths only; empty: on all
+};
+
+/// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
+/// unlimited. Sizes are in bytes.
+struct Config {
+  // Where. With `listeners` empty, one TCP listener on `host` and `port`.
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::vector<Listener> listeners = {};
+  std::vector<std::string> paths = {};      ///< as in Listener, for host and port
+  std::vector<std::string> raw_paths = {};  ///< upgrades on these paths are raw connections
+  bool tcp_nodelay = true;
+
+  // Threads.
+  std::size_t shards = 0;  ///< 0: one per core
+  std::size_t offload_threads = 4;
+  std::size_t offload_queue_size = 65'536;  ///< jobs that wait; beyond, `offload` throws
+
+  // Connections.
+  std::size_t max_connections = 100'000;  ///< WebSockets, over all shards; beyond: 503
+  std::size_t max_pending_handshakes =
+      10'000;  ///< sockets without a complete request; beyond: closed
+  std::chrono::milliseconds handshake_timeout{5'000};  ///< for the request to be complete
+  std::size_t max_handshake_size = 16 * 1024;          ///< of the request's head; beyond: 431
+  std::size_t max_handshake_headers = 128;
+  std::size_t max_http_body = 1024 * 1024;            ///< of a plain HTTP request; beyond: 413
+  std::chrono::milliseconds http_keep_alive{15'000};  ///< idle time between plain requests
+  std::chrono::milliseconds ping_interval{20'000};    ///< of silence, then PING; 0: never
+  std::chrono::milliseconds ping_timeout{20'000};     ///< for the PONG, then CLOSE 1001
+  std::chrono::milliseconds close_timeout{5'000};     ///< for the peer's answer to CLOSE
+  std::chrono::milliseconds drain_timeout{10'000};    ///< for all of `close()`
+
+  // Messages in.
+  std::size_t max_message = 1024 * 1024;                ///< beyond: 1009
+  std::size_t inbound_total_limit = 256 * 1024 * 1024;  ///< half-received, per shard; beyond: 1013
+  std::size_t max_depth = 128;                          ///< nesting; beyond: `unknown`
+  std::size_t max_elements = 1'000'000;                 ///< values in a message; beyond: `unknown`
+  std::size_t packet_queue_size = 512;  ///< packets of a connection that wait; beyond: not read
+  std::size_t packet_queue_bytes = 64 * 1024;  ///< their bytes; the first always fits
+  std::size_t accept_queue_size = 1024;  ///< connections that wait for `accept()`; beyond: 1013
+
+  // RPC.
+  std::size_t rpc_task_limit = 1024;              ///< calls in flight per connection; beyond: wait
+  std::size_t rpc_task_limit_per_shard = 65'536;  ///< the same per shard
+  bool expose_errors = false;  ///< tell clients kind and text of an internal error
+
+  // Channels.
+  std::size_t max_subscribed_channels = 5;  ///< names and patterns, per connection
+  std::size_t max_channel_name = 1024;      ///< longer ones cannot be subscribed
+
+  // Messages out.
+  std::size_t fragment_size = 65'536;       ///< payload of one frame; 0: never fragment
+  std::size_t outbox_limit = 1024 * 1024;   ///< what waits behind one message; beyond: 1013
+  std::size_t outbox_low_mark = 64 * 1024;  ///< streams go on below it
+  std::size_t outbox_total_limit = 256 * 1024 * 1024;  ///< per shard; beyond: 1013 for the longest
+  std::size_t inbox_limit = 64 * 1024 * 1024;  ///< of a shard; beyond: `publish` returns false
+
+  /// What the server has to say. Called on any of its threads, several at once; must not throw.
+  /// Empty: silence.
+  std::function<void(LogLevel, std::string_view)> log = {};
+};
+
+}  // namespace webshocket

@@ -1,0 +1,148 @@
+/// The server.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <webshocket/config.hpp>
+#include <webshocket/connection.hpp>
+#include <webshocket/handler.hpp>
+#include <webshocket/packet.hpp>
+#include <webshocket/predicate.hpp>
+#include <webshocket/queue_handler.hpp>
+#include <webshocket/rpc.hpp>
+#include <webshocket/task.hpp>
+#include <webshocket/upgrade.hpp>
+
+namespace webshocket {
+
+/// Counters since the start, and gauges of this moment, over all shards. Each is read without a
+/// lock, so that they need not agree with each other to the last message.
+struct Stats {
+  struct Shard {
+    std::uint64_t connections = 0;         ///< gauge: open WebSockets
+    std::uint64_t handshakes_pending = 0;  ///< gauge: sockets without a complete request
+    std::uint64_t connections_total = 0;   ///< accepted as WebSockets
+    std::uint64_t http_requests = 0;       ///< plain ones
+    std::uint64_t upgrades_rejected = 0;   ///< answered with an HTTP error
+    std::uint64_t messages_received = 0;
+    std::uint64_t bytes_received = 0;   ///< from sockets
+    std::uint64_t messages_sent = 0;    ///< handed to outboxes, control frames not counted
+    std::uint64_t bytes_sent = 0;       ///< to sockets
+    std::uint64_t packets_unknown = 0;  ///< could not be decoded
+    std::uint64_t rpc_calls = 0;
+    std::uint64_t rpc_errors = 0;          ///< of them, answered with an error
+    std::uint64_t calls_in_flight = 0;     ///< gauge
+    std::uint64_t deliveries = 0;          ///< of publishes and broadcasts, one per recipient
+    std::uint64_t deliveries_dropped = 0;  ///< the recipient's outbox was full, or it had gone
+    std::uint64_t slow_consumers = 0;      ///< closed with 1013
+    std::uint64_t protocol_errors = 0;     ///< closed with 1002, 1007 or 1009
+    std::uint64_t handler_errors = 0;      ///< exceptions out of events
+    std::uint64_t pings_unanswered = 0;    ///< closed for it
+    std::uint64_t inbox_refused = 0;       ///< posts that this shard's full inbox refused
+    std::uint64_t outbox_bytes = 0;        ///< gauge: what waits for sockets
+    std::uint64_t inbound_bytes = 0;       ///< gauge: half-received messages
+    std::uint64_t parked_bytes = 0;        ///< gauge: messages that wait for their turn
+  };
+
+  Shard total;
+  std::vector<Shard> shards;
+  std::uint64_t accepted = 0;       ///< sockets
+  std::uint64_t refused = 0;        ///< sockets closed at once: too many handshakes
+  std::uint64_t accept_errors = 0;  ///< out of descriptors and the like
+};
+
+namespace engine {
+class Engine;
+}
+
+/// N shards behind one face. Any thread may call anything; on a shard's thread, what would wait for
+/// shards only requests it, or throws `UsageError` and names the awaitable form.
+class Server {
+ public:
+  /// The pull style: `accept()`.
+  explicit Server(Config config);
+  /// `Server({.port = 5000}, per_shard<Chat>())`. Throws `UsageError` that names a bad field.
+  Server(Config config, HandlerFactory factory);
+  /// Closes.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // --- before start ---------------------------------------------------------------------------
+
+  /// Upgrades on `path` get a handler of their own. Channels are the server's: a publish on one
+  /// route reaches subscribers on another; `clients()` and `broadcast()` of a handler are its
+  /// route's.
+  void route(std::string path, HandlerFactory factory);
+  /// Plain HTTP on any listener. A GET handler answers HEAD too. `path` is exact.
+  void on_http(std::string method, std::string path, HttpHandler handler);
+  /// GET below `prefix` from the files of a folder; `index.html` for a folder's name. Files are
+  /// read on the thread pool. Nothing outside the folder is served, hidden files are not.
+  void serve_files(std::string prefix, std::string folder);
+
+  // --- lifecycle ------------------------------------------------------------------------------
+
+  /// Listening from here on, or it throws and everything is undone: `UsageError` for the
+  /// configuration or a second start, `WebSocketError` for the system (it names the address).
+  void start();
+  /// Starts if need be, and returns when the server has closed: by SIGINT or SIGTERM (a second one
+  /// hurries), or by `close()` elsewhere.
+  void serve_forever();
+  /// Stops accepting, answers the calls already accepted, closes all connections with 1001, tells
+  /// every `on_disconnect`, all within `Config::drain_timeout`. Returns when the last thread is
+  /// gone; a second call meanwhile makes the first stop at once. On a shard's thread it only
+  /// requests.
+  void close();
+
+  ServerState state() const noexcept;
+  const Config& config() const noexcept;
+  /// Of the first TCP listener; the real one when 0 was asked for. 0 before the start.
+  std::uint16_t port() const noexcept;
+  /// Of every listener, in order: "127.0.0.1:5000", "unix:/run/x.sock".
+  std::vector<std::string> addresses() const;
+
+  // --- sending --------------------------------------------------------------------------------
+
+  /// See `Handler::publish`; encoded on this thread, once per format in use. False before the
+  /// start, after the close, and when an inbox was full: then nobody got it.
+  bool publish(const Names& channels, Payload data, const Predicate& predicate = {});
+  bool publish(const Names& channels, Payload data, const PublishOptions& options);
+  bool publish(const Names& channels, const Packet& packet, const Predicate& predicate = {});
+  /// To every connection of every route.
+  bool broadcast(Payload data, const Predicate& predicate = {});
+  bool broadcast(Payload data, const PublishOptions& options);
+  bool broadcast(const Packet& packet, const Predicate& predicate = {});
+
+  // --- asking ---------------------------------------------------------------------------------
+
+  std::size_t client_count() const noexcept;
+  Stats stats() const;
+  /// The methods of every route, their parameters and types, as JSON.
+  std::string describe();
+
+  /// The next connection. Throws `ReceiveTimeoutError`; `UsageError` if the handler is no
+  /// `QueueHandler` or this is a shard's thread; `WebSocketError` before the start and after the
+  /// close.
+  PullConnection accept(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  Task<PullConnection> accept_async(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+  /// Registers, or replaces, an RPC method on every shard of a route; `make` runs once on each
+  /// shard's thread. Returns when every shard has it. On a shard's thread it throws `UsageError`:
+  /// there, `co_await register_rpc_async(…)`.
+  void register_rpc(std::string name, std::function<RpcMethod()> make, std::string_view route = {});
+  Task<void> register_rpc_async(std::string name, std::function<RpcMethod()> make,
+                                std::string_view route = {});
+
+ private:
+  std::shared_ptr<engine::Engine> engine_;
+};
+
+}  // namespace webshocket

@@ -1,0 +1,18 @@
+/// All of webshocket.
+#pragma once
+
+#include <webshocket/config.hpp>
+#include <webshocket/connection.hpp>
+#include <webshocket/error.hpp>
+#include <webshocket/handler.hpp>
+#include <webshocket/packet.hpp>
+#include <webshocket/payload.hpp>
+#include <webshocket/predicate.hpp>
+#include <webshocket/queue_handler.hpp>
+#include <webshocket/rpc.hpp>
+#include <webshocket/server.hpp>
+#include <webshocket/session.hpp>
+#include <webshocket/task.hpp>
+#include <webshocket/types.hpp>
+#include <webshocket/upgrade.hpp>
+#include <webshocket/value.hpp>
