@@ -108,8 +108,12 @@ class CallScope {
 
   /// The outermost coroutine has ended; the scope may be destroyed in here.
   virtual void ended() noexcept = 0;
-  /// The outermost coroutine is a stream and holds a chunk.
-  virtual void yielded() noexcept = 0;
+  /// The outermost coroutine is a stream and holds a chunk. Whether it shall go on at once.
+  virtual bool yielded() noexcept = 0;
+  virtual std::coroutine_handle<> root() noexcept = 0;
+
+  /// Goes on with a stream that was told to wait.
+  void run_on() noexcept { run(root()); }
 
  private:
   enum class Outcome : unsigned char { waits, yielded, ended };

@@ -26,6 +26,7 @@ struct Config;
 namespace webshocket::detail {
 
 class Calls;
+struct Counters;
 
 /// The shape in which a connection gets its messages: the unit of "encode once".
 enum class Form : std::uint8_t { msgpack, json_text, json_binary, raw };
@@ -98,6 +99,7 @@ class Hub {
   virtual std::shared_ptr<Mailbox> mailbox() const = 0;
   virtual std::weak_ptr<Router> router() const = 0;
   virtual Calls& calls() noexcept = 0;
+  virtual Counters& counters() noexcept = 0;
 
   /// False if an inbox was full: then nobody got it.
   virtual bool publish(const Handler& from, std::span<const std::string_view> channels,

@@ -1,0 +1,48 @@
+/// A shard's counters: written by its thread, read by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace webshocket::detail {
+
+/// One writer, so adding needs no locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t count = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t count = 1) noexcept { add(0 - count); }
+  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// See `Stats::Shard` for what each one counts.
+struct Counters {
+  Counter connections;
+  Counter handshakes_pending;
+  Counter connections_total;
+  Counter http_requests;
+  Counter upgrades_rejected;
+  Counter messages_received;
+  Counter bytes_received;
+  Counter messages_sent;
+  Counter bytes_sent;
+  Counter packets_unknown;
+  Counter rpc_calls;
+  Counter rpc_errors;
+  Counter calls_in_flight;
+  Counter deliveries;
+  Counter deliveries_dropped;
+  Counter slow_consumers;
+  Counter protocol_errors;
+  Counter handler_errors;
+  Counter pings_unanswered;
+  Counter outbox_bytes;
+  Counter inbound_bytes;
+  Counter parked_bytes;
+};
+
+}  // namespace webshocket::detail
