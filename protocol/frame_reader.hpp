@@ -5,19 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <webshocket/types.hpp>
 
 #include "protocol/buffer.hpp"
-#include "protocol/mask.hpp"
-
-struct wslay_event_context;
+#include "protocol/frame_header.hpp"
 
 namespace webshocket::protocol {
-
-/// Which end of the connection we are.
-enum class Role : std::uint8_t { server, client };
 
 struct FrameEvent {
   enum class Kind : std::uint8_t { need_more, message, ping, pong, close, error };
@@ -42,9 +38,6 @@ struct FrameEvent {
 class FrameReader {
  public:
   explicit FrameReader(Role role) noexcept;
-  ~FrameReader();
-  FrameReader(FrameReader&&) noexcept;
-  FrameReader& operator=(FrameReader&&) noexcept;
 
   /// Says `need_more` only when it has taken all of `input`. A message of more than `max_message`
   /// bytes (0: no limit), all fragments together, is an error as soon as it is announced. Views of
@@ -53,7 +46,7 @@ class FrameReader {
   FrameEvent read(std::span<std::byte>& input, std::size_t max_message);
 
   /// Between two messages, with no byte of a frame in hand, and not finished.
-  bool idle() const noexcept;
+  bool idle() const noexcept { return stage_ == Stage::header && header_size_ == 0 && !open_; }
   /// Saw a close or an error: serves nobody until `reset()`.
   bool finished() const noexcept { return stage_ == Stage::finished; }
   /// Bytes held for a message that is not complete yet.
@@ -65,43 +58,33 @@ class FrameReader {
  private:
   enum class Stage : std::uint8_t { header, data, control, finished };
 
-  struct Frame {
-    Opcode opcode = Opcode::binary;
-    bool fin = false;
-    bool masked = false;
-    MaskKey key{};
-    std::uint64_t length = 0;
-    std::uint64_t received = 0;
-  };
-  struct ContextDeleter {
-    void operator()(wslay_event_context* context) const noexcept;
-  };
+  // Each takes what it can off the input. Something is returned when `read` is to return it.
+  std::optional<FrameEvent> take_header(std::span<std::byte>& input, std::size_t max_message);
+  std::optional<FrameEvent> take_data(std::span<std::byte>& input);
+  std::optional<FrameEvent> take_control(std::span<std::byte>& input);
 
-  bool take_header(std::span<std::byte>& input);
-  bool accept_header(std::span<const std::byte> header, FrameEvent& event);
-  bool start_frame(std::span<const std::byte> header, std::size_t max_message, FrameEvent& event);
-  bool take_data(std::span<std::byte>& input, FrameEvent& event);
-  bool take_control(std::span<std::byte>& input, FrameEvent& event);
-  FrameEvent control_event(std::span<std::byte> payload);
-  FrameEvent close_event(std::span<const std::byte> body);
-  bool check_text(bool complete);
-  FrameEvent fail(CloseCode code, std::string_view reason);
+  std::optional<FrameEvent> start_frame(std::span<const std::byte> header, std::size_t max_message);
+  FrameEvent finish_message(std::span<std::byte> payload) noexcept;
+  FrameEvent finish_close(std::span<const std::byte> body) noexcept;
+  bool check_text(bool complete) noexcept;
+  FrameEvent fail(CloseCode code, std::string_view reason) noexcept;
   FrameEvent fail(CloseCode code, std::string_view before, std::uint64_t number,
-                  std::string_view after);
+                  std::string_view after) noexcept;
 
-  std::unique_ptr<wslay_event_context, ContextDeleter> context_;
+  std::unique_ptr<HeaderJudge> judge_;
   Buffer message_;
   std::size_t valid_text_ = 0;  ///< of message_, found to be UTF-8
-  Frame frame_;
+  FrameHeader frame_;
+  std::uint64_t received_ = 0;      ///< of the frame's payload
   Opcode opcode_ = Opcode::binary;  ///< of the message
   Role role_;
   Stage stage_ = Stage::header;
   bool open_ = false;       ///< a message has begun and not ended
   bool delivered_ = false;  ///< message_ is what the last event shows
   std::uint8_t header_size_ = 0;
-  std::array<std::byte, 14> header_{};
-  std::array<std::byte, 125> control_{};
-  std::array<char, 123> reason_{};
+  std::array<std::byte, FrameHeader::kMaxSize> header_;
+  std::array<std::byte, FrameHeader::kMaxControlPayload> control_;
+  std::array<char, 123> reason_;
 };
 
 }  // namespace webshocket::protocol

@@ -75,10 +75,9 @@ class HttpRequestReader {
  private:
   enum class State : std::uint8_t { head, body, complete, error };
 
-  Status head_done();
-  Status fail(int status, std::string text);
-  bool check_host();
+  bool take_head();
   bool start_body();
+  Status fail(int status, std::string text);
 
   Limits limits_;
   std::unique_ptr<HttpHeadParser> parser_;
@@ -122,8 +121,11 @@ class HttpReplyReader {
  private:
   enum class State : std::uint8_t { head, body, complete, error };
 
-  Status head_done();
+  static constexpr int kMaxInterim = 16;
+
+  bool take_head();
   Status body_status(HttpBodyReader::Status status);
+  Status result() const noexcept;
   Status fail(std::string text);
 
   Limits limits_;
@@ -132,6 +134,7 @@ class HttpReplyReader {
   HttpBodyReader body_;
   std::string error_;
   State state_ = State::head;
+  int interim_ = 0;
 };
 
 /// "Not Found" for 404; "Unknown" for what has no phrase.

@@ -45,8 +45,6 @@ class HttpBodyReader {
     size_start,
     size,
     extension,
-    quoted,
-    escaped,
     size_line_feed,
     chunk,
     chunk_return,
@@ -58,17 +56,19 @@ class HttpBodyReader {
   };
 
   void start(State state, std::uint64_t left, std::size_t limit, Excess excess);
-  bool take_payload(std::span<const std::byte>& input);
-  bool step(char c);
-  bool refuse(std::string_view fault);
-  Status finish(Status status);
+  bool in_payload() const noexcept;
+  void take_payload(std::span<const std::byte>& input);
+  void step(char c);
+  void end_size_line();
+  void check_limit();
+  void refuse(std::string_view fault);
 
   std::string body_;
   std::string_view fault_;
   std::uint64_t left_ = 0;
   std::size_t limit_ = 0;
-  std::size_t trailer_left_ = 0;
-  std::size_t line_left_ = 0;
+  std::size_t overhead_left_ = 0;
+  std::size_t trailer_limit_ = 0;
   Status status_ = Status::complete;
   State state_ = State::done;
   Excess excess_ = Excess::refuse;

@@ -1,0 +1,140 @@
+#include "protocol/frame_header.hpp"
+
+#include <wslay/wslay.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+
+namespace webshocket::protocol {
+namespace {
+
+constexpr std::uint8_t kFin = 0x80;
+constexpr std::uint8_t kMask = 0x80;
+constexpr std::uint8_t kLength = 0x7F;
+
+std::uint64_t big_endian(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t value = 0;
+  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::uint64_t>(byte);
+  return value;
+}
+
+std::size_t extra_length_bytes(std::byte second) noexcept {
+  switch (std::to_integer<std::uint8_t>(second) & kLength) {
+    case 126:
+      return 2;
+    case 127:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+std::size_t FrameHeader::size(std::span<const std::byte> begin) noexcept {
+  const bool masked = (std::to_integer<std::uint8_t>(begin[1]) & kMask) != 0;
+  return kMinSize + extra_length_bytes(begin[1]) + (masked ? 4 : 0);
+}
+
+FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept {
+  const auto first = std::to_integer<std::uint8_t>(bytes[0]);
+  const auto second = std::to_integer<std::uint8_t>(bytes[1]);
+  FrameHeader header;
+  header.opcode = static_cast<Opcode>(first & 0x0F);
+  header.fin = (first & kFin) != 0;
+  header.reserved = static_cast<std::uint8_t>(first >> 4 & 7);
+  header.masked = (second & kMask) != 0;
+  header.length = second & kLength;
+  const std::size_t extra = extra_length_bytes(bytes[1]);
+  if (extra != 0) {
+    header.length = big_endian(bytes.subspan(kMinSize, extra));
+    header.minimal = header.length >= (extra == 2 ? 126U : 65536U);
+  }
+  if (header.masked) std::memcpy(header.key.data(), bytes.data() + kMinSize + extra, 4);
+  return header;
+}
+
+struct HeaderJudge::Callbacks {
+  static ssize_t receive(wslay_event_context* context, std::uint8_t* place, std::size_t size, int,
+                         void* opaque) noexcept {
+    auto& judge = *static_cast<HeaderJudge*>(opaque);
+    if (judge.feed_.empty()) {
+      wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
+      return -1;
+    }
+    const std::size_t count = std::min(size, judge.feed_.size());
+    std::memcpy(place, judge.feed_.data(), count);
+    judge.feed_ = judge.feed_.subspan(count);
+    return static_cast<ssize_t>(count);
+  }
+
+  // wslay calls this when it has nothing left to object to.
+  static void start(wslay_event_context*, const wslay_event_on_frame_recv_start_arg*,
+                    void* opaque) noexcept {
+    static_cast<HeaderJudge*>(opaque)->accepted_ = true;
+  }
+};
+
+std::unique_ptr<HeaderJudge> HeaderJudge::create(Role role) noexcept {
+  std::unique_ptr<HeaderJudge> judge(new (std::nothrow) HeaderJudge);
+  if (judge == nullptr) return nullptr;
+  wslay_event_callbacks callbacks{};
+  callbacks.recv_callback = &Callbacks::receive;
+  callbacks.on_frame_recv_start_callback = &Callbacks::start;
+  const auto init =
+      role == Role::server ? &wslay_event_context_server_init : &wslay_event_context_client_init;
+  if (init(&judge->context_, &callbacks, judge.get()) != 0) return nullptr;
+  wslay_event_config_set_no_buffering(judge->context_, 1);
+  // permessage-deflate will allow WSLAY_RSV1_BIT here, for the connections that agreed to it.
+  wslay_event_config_set_allowed_rsv_bits(judge->context_, WSLAY_RSV_NONE);
+  // It would queue a pong for every ping, and a close for every fault; those are the shard's to
+  // send.
+  wslay_event_shutdown_write(judge->context_);
+  return judge;
+}
+
+HeaderJudge::~HeaderJudge() {
+  if (context_ != nullptr) wslay_event_context_free(context_);
+}
+
+bool HeaderJudge::accepts(const FrameHeader& header) noexcept {
+  const bool too_long = header.control() && header.length > FrameHeader::kMaxControlPayload;
+  const unsigned length = too_long ? 126U : 0U;
+  std::array<std::byte, 6> bytes{};
+  bytes[0] = static_cast<std::byte>((header.fin ? kFin : 0U) | unsigned{header.reserved} << 4 |
+                                    static_cast<unsigned>(header.opcode));
+  bytes[1] = static_cast<std::byte>((header.masked ? kMask : 0U) | length);
+  feed_ = std::span(bytes).first(header.masked ? 6 : 2);
+  accepted_ = false;
+  wslay_event_recv(context_);
+  return accepted_;
+}
+
+std::string_view header_fault(const FrameHeader& header, Role role, bool open) noexcept {
+  if (header.reserved != 0) return "Reserved bits are set";
+  if (role == Role::server && !header.masked) return "Unmasked frame from a client";
+  if (role == Role::client && header.masked) return "Masked frame from a server";
+  switch (header.opcode) {
+    case Opcode::continuation:
+      return "Continuation frame without a message to continue";
+    case Opcode::text:
+    case Opcode::binary:
+      if (open) return "New message inside a fragmented one";
+      break;
+    case Opcode::close:
+    case Opcode::ping:
+    case Opcode::pong:
+      if (!header.fin) return "Fragmented control frame";
+      if (header.length > FrameHeader::kMaxControlPayload) {
+        return "Control frame with more than 125 bytes";
+      }
+      break;
+    default:
+      return "Reserved opcode";
+  }
+  return "Malformed frame";
+}
+
+}  // namespace webshocket::protocol

@@ -1,0 +1,74 @@
+/// The header of a frame: its fields, and whether it may come now.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <webshocket/types.hpp>
+
+#include "protocol/mask.hpp"
+
+struct wslay_event_context;
+
+namespace webshocket::protocol {
+
+/// Which end of the connection we are.
+enum class Role : std::uint8_t { server, client };
+
+///  byte 0: FIN, RSV1 to RSV3, opcode (4 bits); byte 1: MASK, length (7 bits); then 2 more bytes of
+///  length if that says 126, 8 if 127; then 4 bytes of key if MASK is set.
+struct FrameHeader {
+  static constexpr std::size_t kMinSize = 2;
+  static constexpr std::size_t kMaxSize = 14;
+  static constexpr std::size_t kMaxControlPayload = 125;
+
+  Opcode opcode = Opcode::binary;
+  bool fin = false;
+  std::uint8_t reserved = 0;  ///< RSV1 is 4, RSV2 is 2, RSV3 is 1
+  bool masked = false;
+  bool minimal = true;  ///< the length is in its shortest form
+  MaskKey key{};
+  std::uint64_t length = 0;
+
+  /// What the header takes, as the first `kMinSize` bytes tell.
+  static std::size_t size(std::span<const std::byte> begin) noexcept;
+  /// REQUIRES: all of the header's bytes. Judges nothing.
+  static FrameHeader parse(std::span<const std::byte> bytes) noexcept;
+
+  bool control() const noexcept { return (static_cast<unsigned>(opcode) & 0x8U) != 0; }
+};
+
+/// wslay's judgement on the headers of one connection, in their order: reserved bits, opcodes, the
+/// rules of fragments and control frames, the masking that the role demands.
+///
+/// wslay sees every payload as empty: its own unmasking and UTF-8 check go byte by byte, its size
+/// limit is per frame, and it takes close codes 1012 to 1014 for invalid. So lengths and payloads
+/// are the caller's to check.
+class HeaderJudge {
+ public:
+  /// nullptr: out of memory.
+  static std::unique_ptr<HeaderJudge> create(Role role) noexcept;
+  ~HeaderJudge();
+  HeaderJudge(const HeaderJudge&) = delete;
+  HeaderJudge& operator=(const HeaderJudge&) = delete;
+
+  /// False: the peer breaks the protocol (`header_fault` says how). After that, and after a close,
+  /// the judge accepts nothing more.
+  bool accepts(const FrameHeader& header) noexcept;
+
+ private:
+  struct Callbacks;
+
+  HeaderJudge() noexcept = default;
+
+  wslay_event_context* context_ = nullptr;
+  std::span<const std::byte> feed_;
+  bool accepted_ = false;
+};
+
+/// Why a header was refused. `open`: a message has begun and not ended.
+std::string_view header_fault(const FrameHeader& header, Role role, bool open) noexcept;
+
+}  // namespace webshocket::protocol

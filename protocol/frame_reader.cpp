@@ -1,0 +1,233 @@
+#include "protocol/frame_reader.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "protocol/utf8.hpp"
+
+namespace webshocket::protocol {
+namespace {
+
+constexpr std::size_t kKeptMemory = 16 * 1024;
+
+// What a peer may send: RFC 6455, section 7.4, with the registry's 1012 to 1014.
+bool may_be_sent(unsigned code) noexcept {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+         (code >= 3000 && code <= 4999);
+}
+
+std::string_view as_text(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::span<std::byte> take(std::span<std::byte>& input, std::size_t count) noexcept {
+  const std::span<std::byte> taken = input.first(count);
+  input = input.subspan(count);
+  return taken;
+}
+
+}  // namespace
+
+FrameReader::FrameReader(Role role) noexcept : role_(role) {}
+
+FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_message) {
+  if (delivered_) {
+    message_.clear();
+    delivered_ = false;
+  }
+  for (;;) {
+    std::optional<FrameEvent> event;
+    switch (stage_) {
+      case Stage::header:
+        event = take_header(input, max_message);
+        break;
+      case Stage::data:
+        event = take_data(input);
+        break;
+      case Stage::control:
+        event = take_control(input);
+        break;
+      case Stage::finished:
+        input = input.last(0);
+        return {};
+    }
+    if (event) return *event;
+  }
+}
+
+std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input,
+                                                   std::size_t max_message) {
+  if (header_size_ == 0 && input.size() >= FrameHeader::kMinSize) {
+    const std::size_t size = FrameHeader::size(input);
+    if (input.size() >= size) return start_frame(take(input, size), max_message);
+  }
+  for (;;) {
+    const std::size_t size = header_size_ < FrameHeader::kMinSize
+                                 ? FrameHeader::kMinSize
+                                 : FrameHeader::size(std::span(header_));
+    if (header_size_ == size) break;
+    const std::size_t count = std::min(size - header_size_, input.size());
+    if (count == 0) return FrameEvent{};
+    std::memcpy(header_.data() + header_size_, take(input, count).data(), count);
+    header_size_ = static_cast<std::uint8_t>(header_size_ + count);
+  }
+  return start_frame(std::span(header_).first(std::exchange(header_size_, std::uint8_t{0})),
+                     max_message);
+}
+
+std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> header,
+                                                   std::size_t max_message) {
+  frame_ = FrameHeader::parse(header);
+  received_ = 0;
+  if (judge_ == nullptr) judge_ = HeaderJudge::create(role_);
+  if (judge_ == nullptr) return fail(CloseCode::internal_error, "Out of memory");
+  if (!judge_->accepts(frame_)) {
+    return fail(CloseCode::protocol_error, header_fault(frame_, role_, open_));
+  }
+  if (frame_.length >> 63 != 0) {
+    return fail(CloseCode::protocol_error, "Frame length with its top bit set");
+  }
+  if (!frame_.minimal) {
+    return fail(CloseCode::protocol_error, "Frame length is not in its shortest form");
+  }
+  if (frame_.control()) {
+    stage_ = Stage::control;
+    return std::nullopt;
+  }
+  if (!open_) {
+    open_ = true;
+    opcode_ = frame_.opcode;
+    valid_text_ = 0;
+  }
+  if (max_message != 0 && message_.size() + frame_.length > max_message) {
+    return fail(CloseCode::message_too_big, "Message is larger than ", max_message, " bytes");
+  }
+  stage_ = Stage::data;
+  return std::nullopt;
+}
+
+std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
+  const std::uint64_t left = frame_.length - received_;
+  if (frame_.fin && received_ == 0 && message_.empty() && input.size() >= left) {
+    const std::span<std::byte> payload = take(input, static_cast<std::size_t>(left));
+    if (frame_.masked) apply_mask(payload, frame_.key);
+    if (opcode_ == Opcode::text && !is_utf8(as_text(payload))) {
+      return fail(CloseCode::invalid_data, "Text is not valid UTF-8");
+    }
+    return finish_message(payload);
+  }
+
+  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left, input.size()));
+  if (count != 0) {
+    const std::span<std::byte> place(message_.extend(count), count);
+    std::memcpy(place.data(), take(input, count).data(), count);
+    if (frame_.masked) apply_mask(place, frame_.key, received_);
+    received_ += count;
+  }
+  const bool ended = received_ == frame_.length;
+  if (opcode_ == Opcode::text && !check_text(ended && frame_.fin)) {
+    return fail(CloseCode::invalid_data, "Text is not valid UTF-8");
+  }
+  if (!ended) return FrameEvent{};
+  stage_ = Stage::header;
+  if (!frame_.fin) return std::nullopt;
+  delivered_ = true;
+  return finish_message(message_.span());
+}
+
+std::optional<FrameEvent> FrameReader::take_control(std::span<std::byte>& input) {
+  const auto length = static_cast<std::size_t>(frame_.length);
+  std::span<std::byte> payload;
+  if (received_ == 0 && input.size() >= length) {
+    payload = take(input, length);
+  } else {
+    const std::size_t count = std::min(length - static_cast<std::size_t>(received_), input.size());
+    if (count == 0) return FrameEvent{};
+    std::memcpy(control_.data() + received_, take(input, count).data(), count);
+    received_ += count;
+    if (received_ < frame_.length) return FrameEvent{};
+    payload = std::span(control_).first(length);
+  }
+  if (frame_.masked) apply_mask(payload, frame_.key);
+  stage_ = Stage::header;
+  if (frame_.opcode == Opcode::close) return finish_close(payload);
+  FrameEvent event;
+  event.kind = frame_.opcode == Opcode::ping ? FrameEvent::Kind::ping : FrameEvent::Kind::pong;
+  event.opcode = frame_.opcode;
+  event.payload = payload;
+  return event;
+}
+
+// Every whole message passes here: permessage-deflate would inflate it at this point, and then the
+// check for UTF-8 belongs behind that.
+FrameEvent FrameReader::finish_message(std::span<std::byte> payload) noexcept {
+  stage_ = Stage::header;
+  open_ = false;
+  FrameEvent event;
+  event.kind = FrameEvent::Kind::message;
+  event.opcode = opcode_;
+  event.payload = payload;
+  return event;
+}
+
+FrameEvent FrameReader::finish_close(std::span<const std::byte> body) noexcept {
+  FrameEvent event;
+  event.kind = FrameEvent::Kind::close;
+  event.opcode = Opcode::close;
+  if (body.size() == 1) return fail(CloseCode::protocol_error, "Close frame with a body of 1 byte");
+  if (!body.empty()) {
+    const unsigned code =
+        std::to_integer<unsigned>(body[0]) << 8 | std::to_integer<unsigned>(body[1]);
+    if (!may_be_sent(code)) {
+      return fail(CloseCode::protocol_error, "Close code ", code, " is not allowed");
+    }
+    event.code = static_cast<CloseCode>(code);
+    event.reason = as_text(body.subspan(2));
+    if (!is_utf8(event.reason)) {
+      return fail(CloseCode::invalid_data, "Close reason is not valid UTF-8");
+    }
+  }
+  stage_ = Stage::finished;
+  return event;
+}
+
+// Each byte is looked at once, however small the pieces are: what is unfinished at the end of one
+// waits for the next.
+bool FrameReader::check_text(bool complete) noexcept {
+  const std::string_view text = message_.text().substr(valid_text_);
+  const std::size_t size = text.size() - (complete ? 0 : incomplete_utf8_tail(text));
+  if (!is_utf8(text.substr(0, size))) return false;
+  valid_text_ += size;
+  return true;
+}
+
+FrameEvent FrameReader::fail(CloseCode code, std::string_view reason) noexcept {
+  stage_ = Stage::finished;
+  message_.release(kKeptMemory);
+  FrameEvent event;
+  event.kind = FrameEvent::Kind::error;
+  event.code = code;
+  event.reason = reason;
+  return event;
+}
+
+FrameEvent FrameReader::fail(CloseCode code, std::string_view before, std::uint64_t number,
+                             std::string_view after) noexcept {
+  char* at = std::copy(before.begin(), before.end(), reason_.data());
+  at = std::to_chars(at, reason_.data() + reason_.size(), number).ptr;
+  at = std::copy(after.begin(), after.end(), at);
+  return fail(code, {reason_.data(), static_cast<std::size_t>(at - reason_.data())});
+}
+
+void FrameReader::reset() noexcept {
+  // A judge cannot be brought back from the middle of a message.
+  if (!idle()) judge_.reset();
+  message_.release(kKeptMemory);
+  stage_ = Stage::header;
+  open_ = false;
+  delivered_ = false;
+  header_size_ = 0;
+}
+
+}  // namespace webshocket::protocol
