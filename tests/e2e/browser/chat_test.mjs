@@ -302,6 +302,69 @@ try {
     assert.deepEqual(order, Array.from({length: 10}, (_, i) => `burst ${i + 1}.`));
   });
 
+  // ---- what the page itself never does ----------------------------------------------------------
+
+  await check("the server holds its ground against odd calls", async () => {
+    // The page's own client, past the page's own checks; every answer as its code, or its value.
+    const answers = await ada.evaluate(async () => {
+      const {Rpc} = await import("/rpc.js");
+      const connect = () => new Promise((resolve) => {
+        const url = new URL("/chat", location.href);
+        url.protocol = "ws:";
+        const rpc = new Rpc(url.href);
+        rpc.onopen = () => resolve(rpc);
+      });
+      const first = await connect();
+      const second = await connect();
+      const ask = (...call) => first.call(...call).then((value) => ({value}), ({code}) => ({code}));
+      const long = "\u{1F642}".repeat(24);
+      const result = {};
+      result.sayOutside = await ask("say", "hello?");
+      result.whoOutside = await ask("who");
+      result.unknown = await ask("shout", "hello?");
+      result.noArguments = await ask("join");
+      result.wrongType = await ask("join", 5, "odd");
+      result.blankName = await ask("join", " \u200B\u3000", "odd");
+      result.longName = await ask("join", `${long}x`, "odd");
+      result.turningName = await ask("join", "a\u202Eb", "odd");
+      result.badRoom = await ask("join", "Odd", "a/b");
+      result.noRoom = await ask("join", "Odd", "");
+      result.join = await ask("join", `  ${long}\n`, "odd");
+      result.twin = await second.call("join", long, "odd");
+      result.emptyText = await ask("say", " \n ");
+      result.longText = await ask("say", "x".repeat(2001));
+      result.fullText = await ask("say", "\u{1F642}".repeat(2000));
+      const overtaken = ask("join", "Odd", "odd-one");
+      result.last = await ask("join", "Odd", "odd-two");
+      result.overtaken = await overtaken;
+      result.who = await ask("who");
+      result.rooms = await ask("rooms");
+      await ask("leave");
+      result.left = await ask("who");
+      first.close();
+      second.close();
+      return result;
+    });
+    const long = "\u{1F642}".repeat(24);
+    const refused = {code: -32001};
+    const denied = {code: -32002};
+    for (const name of ["blankName", "longName", "turningName", "badRoom", "noRoom", "emptyText", "longText"]) {
+      assert.deepEqual(answers[name], refused, name);
+    }
+    for (const name of ["sayOutside", "whoOutside", "left"]) assert.deepEqual(answers[name], denied, name);
+    assert.deepEqual(answers.unknown, {code: -32601});
+    assert.deepEqual(answers.noArguments, {code: -32602});
+    assert.deepEqual(answers.wrongType, {code: -32602});
+    assert.equal(answers.join.value.nick, long);
+    assert.equal(answers.twin.nick, `${"\u{1F642}".repeat(23)}2`);
+    assert.equal(answers.twin.members.length, 2);
+    assert.ok(answers.fullText.value.time > 0);
+    assert.equal(answers.last.value.room, "odd-two");
+    assert.deepEqual(answers.who.value.map(({nick}) => nick), ["Odd"]);
+    const counts = new Map(answers.rooms.value.map(({name, members}) => [name, members]));
+    assert.deepEqual([counts.get("odd"), counts.get("odd-one"), counts.get("odd-two")], [1, undefined, 1]);
+  });
+
   // ---- how it looks ---------------------------------------------------------------------------
 
   const phone = await browser.person("phone", {

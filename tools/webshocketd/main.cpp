@@ -1,0 +1,120 @@
+// webshocketd: a chat server, its page, and nothing to install.
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <webshocket/webshocket.hpp>
+
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "chat.hpp"
+#include "options.hpp"
+#include "pages.hpp"
+
+namespace webshocketd {
+namespace {
+
+namespace ws = webshocket;
+
+spdlog::level::level_enum level_of(ws::LogLevel level) {
+  switch (level) {
+    case ws::LogLevel::debug:
+      return spdlog::level::debug;
+    case ws::LogLevel::info:
+      return spdlog::level::info;
+    case ws::LogLevel::warning:
+      return spdlog::level::warn;
+    case ws::LogLevel::error:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+// Standard output is for the one line that a person, or a script, waits for.
+void set_up_log(const std::string& level) {
+  auto logger = std::make_shared<spdlog::logger>(
+      "webshocketd", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  logger->set_pattern("%H:%M:%S %^%l%$ %v");
+  logger->set_level(spdlog::level::from_str(level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void serve_embedded_pages(ws::Server& server) {
+  for (const Page& page : embedded_pages()) {
+    const auto answer = [page](const ws::HttpRequest&) {
+      ws::HttpResponse response;
+      response.body = page.body;
+      response.content_type = content_type_of(page.name);
+      response.headers = {{"Cache-Control", "no-cache"}, {"X-Content-Type-Options", "nosniff"}};
+      return response;
+    };
+    server.on_http("GET", "/" + std::string(page.name), answer);
+    if (page.name == "index.html") server.on_http("GET", "/", answer);
+  }
+}
+
+/// As one types it into a browser, which cannot go to "all addresses".
+std::string url_of(std::string host, std::uint16_t port) {
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return "http://" + host + ":" + std::to_string(port) + "/";
+}
+
+int serve(const Options& options) {
+  std::atomic<bool> rooms_changed = false;
+
+  ws::Config config;
+  config.host = options.host;
+  config.port = options.port;
+  config.shards = options.shards;
+  config.paths = {"/chat"};
+  config.log = [](ws::LogLevel level, std::string_view text) {
+    spdlog::log(level_of(level), text);
+  };
+
+  ws::Server server(std::move(config), ws::per_shard<Chat>(std::ref(rooms_changed)));
+  if (options.web.empty()) {
+    serve_embedded_pages(server);
+  } else {
+    server.serve_files("/", options.web);
+  }
+
+  try {
+    server.start();
+  } catch (const ws::WebSocketError& error) {
+    std::cerr << "webshocketd: cannot listen on port " << options.port << " of " << options.host
+              << ": " << error.what() << "\nChoose another port with --port, or any free one with"
+              << " --port 0.\n";
+    return EXIT_FAILURE;
+  }
+  std::cout << "webshocketd: open " << url_of(options.host, server.port()) << " in two tabs"
+            << std::endl;
+  server.serve_forever();
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace webshocketd
+
+int main(int argc, char** argv) {
+  const auto parsed = webshocketd::parse_options(argc, argv);
+  if (const int* status = std::get_if<int>(&parsed)) return *status;
+  const auto& options = std::get<webshocketd::Options>(parsed);
+  try {
+    webshocketd::set_up_log(options.log_level);
+    return webshocketd::serve(options);
+  } catch (const std::exception& error) {
+    std::cerr << "webshocketd: " << error.what() << '\n';
+    return EXIT_FAILURE;
+  }
+}

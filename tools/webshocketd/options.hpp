@@ -1,0 +1,23 @@
+/// What webshocketd is told: by its command line, and for what that leaves open by a TOML file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace webshocketd {
+
+struct Options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 9300;       ///< 0: any free one
+  std::size_t shards = 0;          ///< 0: one per core
+  std::string web;                 ///< folder of the pages; empty: those inside the program
+  std::string log_level = "info";  ///< debug, info, warning, error, off
+};
+
+/// The options; or the exit status, once help or a complaint has been printed.
+std::variant<Options, int> parse_options(int argc, const char* const* argv);
+
+}  // namespace webshocketd
