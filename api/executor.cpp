@@ -22,12 +22,17 @@ void CallScope::run(std::coroutine_handle<> handle) noexcept {
     waiting_ = nullptr;
     outcome_ = Outcome::waits;
     while (next_) std::exchange(next_, nullptr).resume();
+    if (outcome_ == Outcome::yielded) {
+      // A cancelled stream goes on too: its co_yield throws, so that its destructors run.
+      const bool goes_on = yielded() || cancelled_;
+      if (goes_on) {
+        next_ = root();
+        continue;
+      }
+    }
     running_ = false;
-    if (outcome_ == Outcome::ended) return ended();
-    if (outcome_ == Outcome::waits) return;
-    // A cancelled stream goes on too: its co_yield throws, so that its destructors run.
-    if (!yielded() && !cancelled_) return;
-    next_ = root();
+    if (outcome_ == Outcome::ended) ended();
+    return;
   }
 }
 

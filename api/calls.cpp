@@ -1,0 +1,199 @@
+#include "api/calls.hpp"
+
+#include <utility>
+
+#include <webshocket/error.hpp>
+
+#include "api/access.hpp"
+#include "api/counters.hpp"
+#include "api/dispatch.hpp"
+
+namespace webshocket::detail {
+
+Call::Call(Calls& calls, Hub& hub, Connection* connection, std::unique_ptr<Coroutine> coroutine)
+    : CallScope(hub),
+      calls_(calls),
+      coroutine_(std::move(coroutine)),
+      connection_(connection) {
+  coroutine_->promise().scope = this;
+}
+
+void Call::value(Payload value) {
+  error_ = respond_value(*connection_, *method_, call_id_, value, coroutine_->is_stream(), false);
+}
+
+bool Call::yielded() noexcept {
+  if (cancelled() || aborted_) return true;
+  try {
+    coroutine_->result(*this);
+  } catch (...) {
+    error_ = respond_exception(*connection_, *method_, call_id_, std::current_exception(), true);
+  }
+  if (error_) {
+    // The failure was the stream's last word.
+    aborted_ = true;
+    cancel();
+    return true;
+  }
+  waits_for_outbox_ = !ConnectionAccess::writable(*connection_);
+  return !waits_for_outbox_;
+}
+
+void Call::ended() noexcept {
+  if (method_ != nullptr) {
+    end_rpc();
+  }
+  Connection* connection = connection_;
+  TaskDone done = std::move(done_);
+  std::exception_ptr error = method_ == nullptr ? coroutine_->promise().error : nullptr;
+  coroutine_.reset();  // destructors of what the coroutine holds, before anybody hears of its end
+  calls_.remove(*this);
+  delete this;
+  if (done) done(error);
+  if (connection != nullptr) {
+    ConnectionAccess::unblocked(*connection);
+    ConnectionAccess::release(*connection);
+  }
+}
+
+void Call::end_rpc() noexcept {
+  const bool silent = cancelled() || aborted_;
+  if (!silent) {
+    const bool is_stream = coroutine_->is_stream();
+    if (coroutine_->promise().error) {
+      error_ = respond_exception(*connection_, *method_, call_id_, coroutine_->promise().error,
+                                 is_stream);
+    } else if (is_stream) {
+      ConnectionAccess::respond(*connection_, call_id_, nullptr, std::nullopt, true, true);
+    } else {
+      try {
+        coroutine_->result(*this);
+      } catch (...) {
+        error_ =
+            respond_exception(*connection_, *method_, call_id_, std::current_exception(), false);
+      }
+    }
+  }
+  after_call(*connection_, *method_, call_id_, nullptr,
+             {.error = error_, .duration = hub().now() - started_, .cancelled = silent && !error_});
+}
+
+Calls::~Calls() { cancel_all(); }
+
+void Calls::add(Call& call) noexcept {
+  call.next_ = first_;
+  call.link_ = &first_;
+  if (first_ != nullptr) first_->link_ = &call.next_;
+  first_ = &call;
+  ++size_;
+  if (call.method_ != nullptr) {
+    ++rpc_size_;
+    hub_.counters().calls_in_flight.add();
+  }
+  if (call.connection_ != nullptr) {
+    Call*& head = ConnectionAccess::calls(*call.connection_);
+    call.next_of_connection_ = head;
+    call.link_of_connection_ = &head;
+    if (head != nullptr) head->link_of_connection_ = &call.next_of_connection_;
+    head = &call;
+    if (call.method_ != nullptr) ++ConnectionAccess::call_count(*call.connection_);
+    ConnectionAccess::hold(*call.connection_);
+  }
+}
+
+void Calls::remove(Call& call) noexcept {
+  *call.link_ = call.next_;
+  if (call.next_ != nullptr) call.next_->link_ = call.link_;
+  --size_;
+  if (call.method_ != nullptr) {
+    --rpc_size_;
+    hub_.counters().calls_in_flight.subtract();
+  }
+  if (call.connection_ != nullptr) {
+    *call.link_of_connection_ = call.next_of_connection_;
+    if (call.next_of_connection_ != nullptr) {
+      call.next_of_connection_->link_of_connection_ = call.link_of_connection_;
+    }
+    if (call.method_ != nullptr) --ConnectionAccess::call_count(*call.connection_);
+  }
+}
+
+void Calls::start_rpc(Connection& connection, std::shared_ptr<const RpcMethod> method,
+                      std::string_view call_id, std::unique_ptr<Coroutine> coroutine,
+                      std::chrono::steady_clock::time_point started) {
+  auto* call = new Call(*this, hub_, &connection, std::move(coroutine));
+  call->method_ = std::move(method);
+  call->started_ = started;
+  try {
+    call->call_id_ = call_id;
+  } catch (...) {
+    delete call;
+    throw;
+  }
+  add(*call);
+  call->run_on();
+}
+
+void Calls::start(Connection* connection, Task<void> task, TaskDone done) {
+  auto* call =
+      new Call(*this, hub_, connection, std::make_unique<TaskCoroutine<void>>(std::move(task)));
+  call->done_ = std::move(done);
+  add(*call);
+  call->run_on();
+}
+
+void Calls::abort(Connection& connection, std::string_view call_id) noexcept {
+  for (Call* call = ConnectionAccess::calls(connection); call != nullptr;
+       call = call->next_of_connection_) {
+    if (call->method_ != nullptr && !call->aborted_ && call->call_id_ == call_id) {
+      call->aborted_ = true;
+      call->cancel();
+      return;
+    }
+  }
+}
+
+void Calls::cancel_all(Connection& connection) noexcept {
+  // Ending one may end or start others: look from the beginning each time.
+  for (bool found = true; found;) {
+    found = false;
+    for (Call* call = ConnectionAccess::calls(connection); call != nullptr;
+         call = call->next_of_connection_) {
+      if (!call->cancelled()) {
+        call->cancel();
+        found = true;
+        break;
+      }
+    }
+  }
+}
+
+void Calls::cancel_all() noexcept {
+  for (bool found = true; found;) {
+    found = false;
+    for (Call* call = first_; call != nullptr; call = call->next_) {
+      if (!call->cancelled()) {
+        call->cancel();
+        found = true;
+        break;
+      }
+    }
+  }
+}
+
+void Calls::outbox_drained(Connection& connection) noexcept {
+  for (bool found = true; found && ConnectionAccess::writable(connection);) {
+    found = false;
+    for (Call* call = ConnectionAccess::calls(connection); call != nullptr;
+         call = call->next_of_connection_) {
+      if (call->waits_for_outbox_) {
+        call->waits_for_outbox_ = false;
+        call->run_on();
+        found = true;
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace webshocket::detail
