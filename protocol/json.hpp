@@ -46,10 +46,13 @@ class JsonWriter final : public Sink {
   void end_map() override;
 
  private:
-  bool separate();
+  void separate();
   void literal(std::string_view text);
+  void begin(bool map, std::size_t size);
+  void end(bool map);
 
   Buffer& out_;
+  bool first_ = true;  ///< nothing was written yet since the innermost bracket
   Nesting nesting_;
 };
 

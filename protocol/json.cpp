@@ -1,0 +1,422 @@
+// The grammar is RFC 8259's, and nothing beside it: no comments, no NaN, no trailing commas, no
+// byte order mark.
+//
+//     value  := null | true | false | number | string | array | object       with ' ' \t \n \r
+//     around number := -? (0 | 1-9 digits) [. digits] [e|E [+|-] digits] string := " (any byte from
+//     0x20 on but " and \ | \" \\ \/ \b \f \n \r \t | \uXXXX)* "
+//
+// What is written has no spaces; strings escape " \ and what is below 0x20, and nothing else.
+
+#include "protocol/json.hpp"
+
+#include <openssl/evp.h>
+
+#include <rapidjson/reader.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include "protocol/decode_budget.hpp"
+#include "protocol/json_number.hpp"
+#include "protocol/text.hpp"
+
+namespace webshocket::protocol {
+namespace {
+
+constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
+
+constexpr bool stands_for_itself(char c) noexcept {
+  return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20;
+}
+
+/// How many characters from the start stand for themselves within a string.
+std::size_t plain_run(const char* text, std::size_t size) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kHighs = 0x8080808080808080U;
+  std::size_t run = 0;
+  // Eight at a time. Each term has the high bit of a byte that is `"`, `\` or below 0x20, and of
+  // bytes behind such a byte perhaps wrongly; that is enough to know that there is one.
+  for (; run + 8 <= size; run += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text + run, sizeof word);
+    const std::uint64_t quote = word ^ (kOnes * '"');
+    const std::uint64_t backslash = word ^ (kOnes * '\\');
+    const std::uint64_t found = ((quote - kOnes) & ~quote) | ((backslash - kOnes) & ~backslash) |
+                                ((word - kOnes * 0x20) & ~word);
+    if ((found & kHighs) != 0) break;
+  }
+  while (run < size && stands_for_itself(text[run])) ++run;
+  return run;
+}
+
+/// RapidJSON's parser as it sees a message: a stream that it reads from, and, while it decodes a
+/// string, writes to. A string without escapes stays where it is; from the first escape on its
+/// characters go to the arena.
+class Stream {
+ public:
+  using Ch = char;
+
+  Stream(std::span<const std::byte> message, detail::Arena& arena) noexcept
+      : begin_(reinterpret_cast<const char*>(message.data())),
+        at_(begin_),
+        end_(begin_ + message.size()),
+        arena_(arena) {}
+
+  Ch Peek() const noexcept { return at_ != end_ ? *at_ : '\0'; }
+  Ch Take() noexcept { return at_ != end_ ? *at_++ : '\0'; }
+  std::size_t Tell() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+
+  Ch* PutBegin() noexcept {
+    start_ = at_;
+    copy_ = nullptr;
+    // The parser need not see the characters that it would only pass on.
+    at_ += plain_run(at_, static_cast<std::size_t>(end_ - at_));
+    size_ = static_cast<std::size_t>(at_ - start_);
+    return nullptr;
+  }
+  void Put(Ch c) {
+    if (copy_ == nullptr) {
+      if (at_ == start_ + size_ + 1) {
+        ++size_;
+        return;
+      }
+      leave_message();
+    }
+    copy_[size_++] = c;
+  }
+  std::size_t PutEnd(Ch*) const noexcept { return size_; }
+  void Flush() const noexcept {}
+
+  /// The string that was put last; the parser ends it with a NUL.
+  std::string_view string() const noexcept {
+    return {copy_ != nullptr ? copy_ : start_, size_ - 1};
+  }
+  bool string_was_copied() const noexcept { return copy_ != nullptr; }
+  /// The last `size` characters that were taken.
+  std::string_view taken(std::size_t size) const noexcept { return {at_ - size, size}; }
+  bool at_end() const noexcept { return at_ == end_; }
+
+ private:
+  void leave_message() {
+    // Decoded, a string is never longer than it was: its end is where the next quote is that no
+    // backslash escapes.
+    const char* quote = at_;
+    while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
+    const auto room = static_cast<std::size_t>(quote - start_) + 4;
+    copy_ = reinterpret_cast<char*>(arena_.allocate(room, 1));
+    std::memcpy(copy_, start_, size_);
+  }
+
+  const char* const begin_;
+  const char* at_;
+  const char* const end_;
+  detail::Arena& arena_;
+  const char* start_ = nullptr;  ///< of the string that is being put
+  char* copy_ = nullptr;         ///< where it is put, if not where it stands
+  std::size_t size_ = 0;         ///< characters put so far
+};
+
+/// RapidJSON's events to ours. A false stops the parser.
+class SaxHandler {
+ public:
+  using Ch = char;
+
+  SaxHandler(const Stream& stream, detail::DocumentBuilder& builder, const DecodeLimits& limits)
+      : stream_(stream), builder_(builder), budget_(limits) {}
+  std::string_view why() const noexcept { return why_; }
+
+  bool Null() {
+    if (!take()) return false;
+    builder_.null();
+    return true;
+  }
+  bool Bool(bool value) {
+    if (!take()) return false;
+    builder_.boolean(value);
+    return true;
+  }
+  bool RawNumber(const char*, rapidjson::SizeType size, bool) {
+    if (!take()) return false;
+    // RapidJSON 1.1.0 has checked the grammar; its own conversion overflows on some exponents
+    // (CVE-2024-38517) and is not always exact.
+    const std::string_view text = stream_.taken(size);
+    if (text.find_first_of(".eE") == std::string_view::npos && integer(text)) return true;
+    double value = 0;
+    if (!read_real(text, value)) return stop("a number is too large");
+    builder_.real(value);
+    return true;
+  }
+  bool String(const char*, rapidjson::SizeType, bool) {
+    if (!take()) return false;
+    const std::string_view text = stream_.string();
+    // The message is UTF-8, so only \u can make something else: half a surrogate pair.
+    if (stream_.string_was_copied() && !is_text(text)) return stop("half a surrogate pair");
+    builder_.string(text);
+    return true;
+  }
+  bool Key(const char* text, rapidjson::SizeType size, bool copy) {
+    return String(text, size, copy);
+  }
+  bool StartObject() {
+    if (!open()) return false;
+    builder_.begin_map(Sink::kUnknownSize);
+    return true;
+  }
+  bool EndObject(rapidjson::SizeType) {
+    builder_.end_map();
+    budget_.ascend();
+    return true;
+  }
+  bool StartArray() {
+    if (!open()) return false;
+    builder_.begin_array(Sink::kUnknownSize);
+    return true;
+  }
+  bool EndArray(rapidjson::SizeType) {
+    builder_.end_array();
+    budget_.ascend();
+    return true;
+  }
+  // With numbers passed as text, the parser never calls these.
+  bool Int(int) noexcept { return false; }
+  bool Uint(unsigned) noexcept { return false; }
+  bool Int64(std::int64_t) noexcept { return false; }
+  bool Uint64(std::uint64_t) noexcept { return false; }
+  bool Double(double) noexcept { return false; }
+
+ private:
+  bool stop(std::string_view why) noexcept {
+    why_ = why;
+    return false;
+  }
+  bool take() noexcept { return budget_.take() || stop("too many values"); }
+  bool open() noexcept { return take() && (budget_.descend() || stop("nested too deep")); }
+
+  template <class Integer>
+  static bool convert(std::string_view text, Integer& value) noexcept {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc();
+  }
+  bool integer(std::string_view text) {
+    if (text.front() == '-') {
+      std::int64_t value = 0;
+      if (!convert(text, value)) return false;
+      builder_.integer(value);
+    } else {
+      std::uint64_t value = 0;
+      if (!convert(text, value)) return false;
+      builder_.unsigned_integer(value);
+    }
+    return true;
+  }
+
+  const Stream& stream_;
+  detail::DocumentBuilder& builder_;
+  DecodeBudget budget_;
+  std::string_view why_;
+};
+
+/// RapidJSON's stack of open containers, in the arena.
+class ArenaAllocator {
+ public:
+  explicit ArenaAllocator(detail::Arena& arena) noexcept : arena_(&arena) {}
+  // The parser's class wants it, but is always given an allocator.
+  ArenaAllocator() noexcept = default;
+
+  void* Malloc(std::size_t size) { return size == 0 ? nullptr : arena_->allocate(size); }
+  void* Realloc(void* old, std::size_t old_size, std::size_t size) {
+    void* const place = Malloc(size);
+    if (old_size != 0) std::memcpy(place, old, old_size);
+    return place;
+  }
+  static void Free(void*) noexcept {}
+
+ private:
+  detail::Arena* arena_ = nullptr;
+};
+
+std::string_view explain(rapidjson::ParseErrorCode code) noexcept {
+  switch (code) {
+    case rapidjson::kParseErrorDocumentEmpty:
+      return "the message is empty";
+    case rapidjson::kParseErrorDocumentRootNotSingular:
+      return "text after the value";
+    case rapidjson::kParseErrorNumberTooBig:
+      return "a number is too large";
+    case rapidjson::kParseErrorStringUnicodeSurrogateInvalid:
+      return "half a surrogate pair";
+    default:
+      return "not JSON";
+  }
+}
+
+constexpr std::size_t base64_size(std::size_t size) noexcept { return (size + 2) / 3 * 4; }
+
+void put_base64(Buffer& out, std::span<const std::byte> bytes) {
+  // OpenSSL takes an int, and adds a NUL; whole groups of three join without padding.
+  constexpr std::size_t kAtOnce = 3U << 20;
+  out.reserve(out.size() + base64_size(bytes.size()) + 1);
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kAtOnce));
+    auto* const place = reinterpret_cast<unsigned char*>(out.extend(base64_size(part.size()) + 1));
+    EVP_EncodeBlock(place, reinterpret_cast<const unsigned char*>(part.data()),
+                    static_cast<int>(part.size()));
+    out.resize_down(out.size() - 1);
+    bytes = bytes.subspan(part.size());
+  }
+}
+
+void put_escaped(Buffer& out, char c) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  switch (c) {
+    case '"':
+      return out.append("\\\"");
+    case '\\':
+      return out.append("\\\\");
+    case '\b':
+      return out.append("\\b");
+    case '\f':
+      return out.append("\\f");
+    case '\n':
+      return out.append("\\n");
+    case '\r':
+      return out.append("\\r");
+    case '\t':
+      return out.append("\\t");
+    default:
+      const char escape[] = {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]};
+      return out.append(std::string_view(escape, sizeof escape));
+  }
+}
+
+void put_string(Buffer& out, std::string_view text) {
+  std::string repaired;
+  if (!is_text(text)) {
+    repaired = repair_utf8(text);
+    text = repaired;
+  }
+  out.append("\"");
+  while (true) {
+    const std::size_t run = plain_run(text.data(), text.size());
+    out.append(text.substr(0, run));
+    if (run == text.size()) break;
+    put_escaped(out, text[run]);
+    text.remove_prefix(run + 1);
+  }
+  out.append("\"");
+}
+
+template <class Integer>
+std::string_view digits_of(Integer value, std::span<char> room) noexcept {
+  const auto end = std::to_chars(room.data(), room.data() + room.size(), value).ptr;
+  return {room.data(), static_cast<std::size_t>(end - room.data())};
+}
+
+}  // namespace
+
+bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
+               detail::DocumentBuilder& builder, std::string_view& why) noexcept try {
+  if (message.size() > kLargest) {
+    why = "the message is larger than 4 GiB";
+    return false;
+  }
+  if (!is_utf8({reinterpret_cast<const char*>(message.data()), message.size()})) {
+    why = "the message is not UTF-8";
+    return false;
+  }
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
+                              rapidjson::kParseNumbersAsStringsFlag;
+  ArenaAllocator allocator(builder.arena());
+  rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, ArenaAllocator> reader(&allocator);
+  Stream stream(message, builder.arena());
+  SaxHandler handler(stream, builder, limits);
+  const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
+  // A NUL looks to the parser like the end.
+  if (!result.IsError() && stream.at_end()) return true;
+  why = !handler.why().empty() ? handler.why()
+        : result.IsError()     ? explain(result.Code())
+                               : "text after the value";
+  return false;
+} catch (...) {
+  why = "out of memory";
+  return false;
+}
+
+/// What stands between this event and the one before.
+void JsonWriter::separate() {
+  if (nesting_.at_value()) {
+    out_.append(":");
+  } else if (!first_) {
+    out_.append(",");
+  }
+  first_ = false;
+}
+
+void JsonWriter::literal(std::string_view text) {
+  const bool key = nesting_.at_key();
+  separate();
+  if (!nesting_.scalar()) return;
+  if (key) out_.append("\"");
+  out_.append(text);
+  if (key) out_.append("\"");
+}
+
+void JsonWriter::null() { literal("null"); }
+
+void JsonWriter::boolean(bool value) { literal(value ? "true" : "false"); }
+
+void JsonWriter::integer(std::int64_t value) {
+  char room[24];
+  literal(digits_of(value, room));
+}
+
+void JsonWriter::unsigned_integer(std::uint64_t value) {
+  char room[24];
+  literal(digits_of(value, room));
+}
+
+void JsonWriter::real(double value) {
+  char room[kRealRoom];
+  literal(write_real(value, room));
+}
+
+void JsonWriter::string(std::string_view text) {
+  separate();
+  if (nesting_.scalar()) put_string(out_, text);
+}
+
+void JsonWriter::binary(std::span<const std::byte> bytes) {
+  separate();
+  if (!nesting_.scalar()) return;
+  out_.append("\"");
+  put_base64(out_, bytes);
+  out_.append("\"");
+}
+
+void JsonWriter::ext(std::int8_t, std::span<const std::byte>) { nesting_.fail(); }
+
+void JsonWriter::begin(bool map, std::size_t size) {
+  separate();
+  first_ = true;
+  if (nesting_.open(map, size)) out_.append(map ? "{" : "[");
+}
+
+void JsonWriter::end(bool map) {
+  first_ = false;
+  if (nesting_.close(map)) out_.append(map ? "}" : "]");
+}
+
+void JsonWriter::begin_array(std::size_t size) { begin(false, size); }
+
+void JsonWriter::end_array() { end(false); }
+
+void JsonWriter::begin_map(std::size_t size) { begin(true, size); }
+
+void JsonWriter::end_map() { end(true); }
+
+}  // namespace webshocket::protocol

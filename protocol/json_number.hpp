@@ -1,0 +1,20 @@
+/// Real numbers as JSON text.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace webshocket::protocol {
+
+inline constexpr std::size_t kRealRoom = 32;
+
+/// The shortest digits that read back as the same number, always with a fraction or an exponent, so
+/// that `1.0` stays real: plain from 0.00001 to below 1e16, else as `1.5e300`, `1e-7`. NaN and
+/// infinities are "null".
+std::string_view write_real(double value, std::span<char, kRealRoom> room) noexcept;
+
+/// Reads a number that follows JSON's grammar. Exact; too small becomes zero, false if too large.
+bool read_real(std::string_view text, double& value) noexcept;
+
+}  // namespace webshocket::protocol

@@ -1,0 +1,35 @@
+/// Text on the wire is UTF-8: the check, and the cure for what a user's std::string may hold.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "protocol/utf8.hpp"
+
+namespace webshocket::protocol {
+
+/// Whether every byte is below 0x80.
+inline bool is_ascii(std::string_view text) noexcept {
+  std::uint64_t seen = 0;
+  while (text.size() >= sizeof seen) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data(), sizeof word);
+    seen |= word;
+    text.remove_prefix(sizeof word);
+  }
+  for (const char c : text) seen |= static_cast<unsigned char>(c);
+  return (seen & 0x8080808080808080U) == 0;
+}
+
+/// Whether it is UTF-8. For the many short strings of a message: up to a few dozen bytes, the call
+/// into simdjson costs more than looking at each word.
+inline bool is_text(std::string_view text) noexcept {
+  return (text.size() <= 64 && is_ascii(text)) || is_utf8(text);
+}
+
+/// The text with U+FFFD in place of each part that is not UTF-8, as browsers and Python do it.
+std::string repair_utf8(std::string_view text);
+
+}  // namespace webshocket::protocol
