@@ -114,7 +114,7 @@ ws::Task<Joined> Chat::join(ws::Connection& conn, std::string nick, std::string 
   co_return joined;
 }
 
-Said Chat::say(ws::Connection& conn, std::string text) {
+Said Chat::say(ws::Connection& conn, std::string_view text) {
   const auto& visit = conn.session<Visit>();
   const std::string_view said = trimmed(text);
   if (said.empty()) throw ws::RpcError("There is nothing in this message.");
@@ -127,7 +127,7 @@ Said Chat::say(ws::Connection& conn, std::string text) {
                             ws::map("type", "message", "uid", conn.uid().to_string(), "nick",
                                     visit.nick, "text", said, "time", time),
                             {.exclude = conn});
-  if (!sent) throw ws::RpcError("The server is overloaded. Try again in a moment.");
+  if (!sent) throw ws::RpcError("The server has too much to do at the moment.");
   return {time};
 }
 
@@ -183,6 +183,7 @@ std::vector<Room> Chat::rooms_here() const {
     if (visit != nullptr && visit->member) ++counts[visit->room];
   }
   std::vector<Room> rooms;
+  rooms.reserve(counts.size());
   for (const auto& [name, members] : counts) rooms.push_back({name, members});
   return rooms;
 }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace webshocketd {
@@ -72,7 +73,7 @@ class Chat : public webshocket::Handler {
   };
 
   webshocket::Task<Joined> join(webshocket::Connection& conn, std::string nick, std::string room);
-  Said say(webshocket::Connection& conn, std::string text);
+  Said say(webshocket::Connection& conn, std::string_view text);
   void typing(webshocket::Connection& conn, bool on);
   webshocket::Task<std::vector<Person>> who(webshocket::Connection& conn);
   webshocket::Task<std::vector<Room>> rooms();
