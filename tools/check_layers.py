@@ -27,9 +27,9 @@ ALLOWED = {  # the longest matching folder decides
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", *POSIX],
     "docs/examples": ["webshocket/"],
-    "tests/api": [*API, *TEST],
-    "tests/protocol": [*PROTOCOL, *TEST],
-    "tests/shards": [*SHARDS, *TEST, "uv.h"],
+    "tests/api": [*API, *TEST, "tests/api/"],
+    "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],
+    "tests/shards": [*SHARDS, *TEST, "tests/shards/", "uv.h"],
     "tests/install": ["webshocket/"],
     "tests/must_not_compile": API,
 }
