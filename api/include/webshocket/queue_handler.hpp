@@ -70,6 +70,8 @@ class QueueHandler : public Handler {
 
   void on_connect(Connection& connection) override;
   Task<void> on_receive_async(Connection& connection, OwnedPacket packet) override;
+  /// Packets go to the queue.
+  void on_receive(Connection&, const Packet&) final {}
   void on_disconnect(Connection& connection) override;
 
   /// By the server, before `on_start`.

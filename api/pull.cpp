@@ -1,0 +1,182 @@
+#include "api/pull.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <webshocket/error.hpp>
+
+#include "api/deadline.hpp"
+
+namespace webshocket::detail {
+namespace {
+
+constexpr const char* kPacketTimeout = "no packet came in time";
+constexpr const char* kConnectionTimeout = "no connection came in time";
+
+/// Blocks until `queue.take()` gives something.
+template <class Error, class Take>
+auto wait_on_thread(std::mutex& mutex, Waiters& waiters, std::chrono::milliseconds timeout,
+                    const char* late, Take take) {
+  const auto deadline = std::chrono::steady_clock::now() + bounded_timeout(timeout);
+  std::unique_lock lock(mutex);
+  for (bool in_time = true;;) {
+    if (auto item = take()) return std::move(*item);
+    if (!in_time) throw Error(late);
+    in_time = waiters.threads().wait_until(lock, deadline) == std::cv_status::no_timeout;
+  }
+}
+
+/// Stands in a queue's list of waiters for as long as it lives.
+class Place {
+ public:
+  Place(std::mutex& mutex, Waiters& waiters, std::shared_ptr<Signal> signal)
+      : mutex_(mutex), waiters_(waiters), signal_(std::move(signal)) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    const std::lock_guard lock(mutex_);
+    waiters_.remove(signal_);
+  }
+
+ private:
+  std::mutex& mutex_;
+  Waiters& waiters_;
+  std::shared_ptr<Signal> signal_;
+};
+
+}  // namespace
+
+PullState::PullState(Peer peer, std::string remote_address, std::size_t capacity)
+    : peer_(std::move(peer)), remote_address_(std::move(remote_address)), capacity_(capacity) {}
+
+Task<void> PullState::push(const std::shared_ptr<PullState>& self, OwnedPacket packet) {
+  const std::lock_guard lock(self->mutex_);
+  if (self->abandoned_) return {};
+  // Also beyond the capacity, by one: were it kept aside until there is room, it would be lost if
+  // the client left meanwhile.
+  self->packets_.push_back(std::move(packet));
+  self->readers_.wake();
+  if (!self->full()) return {};
+  self->room_ = Signal::make();
+  return wait_for_room(self->room_);
+}
+
+Task<void> PullState::wait_for_room(std::shared_ptr<Signal> room) {
+  SignalAwaiter wait(std::move(room));
+  co_await wait;
+}
+
+void PullState::close() {
+  const std::lock_guard lock(mutex_);
+  closed_.store(true, std::memory_order_release);
+  readers_.wake();
+}
+
+std::optional<OwnedPacket> PullState::take() {
+  if (!packets_.empty()) {
+    std::optional<OwnedPacket> packet(std::move(packets_.front()));
+    packets_.pop_front();
+    if (room_ != nullptr && !full()) std::exchange(room_, nullptr)->fire();
+    return packet;
+  }
+  if (abandoned_ || state() == ConnectionState::closed) {
+    throw ConnectionClosedError("the connection has closed");
+  }
+  return std::nullopt;
+}
+
+OwnedPacket PullState::recv(std::chrono::milliseconds timeout) {
+  return wait_on_thread<ReceiveTimeoutError>(mutex_, readers_, timeout, kPacketTimeout,
+                                             [this] { return take(); });
+}
+
+Task<OwnedPacket> PullState::recv_async(std::shared_ptr<PullState> self,
+                                        std::chrono::milliseconds timeout) {
+  const auto deadline = Hub::current()->now() + bounded_timeout(timeout);
+  for (bool in_time = true;;) {
+    std::shared_ptr<Signal> signal;
+    {
+      const std::lock_guard lock(self->mutex_);
+      if (auto packet = self->take()) co_return std::move(*packet);
+      if (!in_time) throw ReceiveTimeoutError(kPacketTimeout);
+      signal = Signal::make();
+      self->readers_.add(signal);
+    }
+    const Place place(self->mutex_, self->readers_, signal);
+    SignalAwaiter wait(signal, deadline - Hub::current()->now());
+    in_time = co_await wait;
+  }
+}
+
+void PullState::abandon() {
+  std::deque<OwnedPacket> dropped;  // ends after the lock
+  const std::lock_guard lock(mutex_);
+  abandoned_ = true;
+  dropped.swap(packets_);
+  readers_.wake();
+  if (room_ != nullptr) std::exchange(room_, nullptr)->fire();
+}
+
+bool AcceptQueue::push(std::shared_ptr<PullState> connection) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  if (full()) {
+    const auto gone = std::find_if(waiting_.begin(), waiting_.end(), [](const auto& waiting) {
+      return waiting->state() == ConnectionState::closed;
+    });
+    if (gone == waiting_.end()) return false;
+    waiting_.erase(gone);
+  }
+  waiting_.push_back(std::move(connection));
+  acceptors_.wake();
+  return true;
+}
+
+std::optional<PullConnection> AcceptQueue::take() {
+  if (closed_) throw WebSocketError("the server has closed");
+  if (waiting_.empty()) return std::nullopt;
+  std::optional<PullConnection> next(std::in_place, std::move(waiting_.front()));
+  waiting_.pop_front();
+  return next;
+}
+
+PullConnection AcceptQueue::accept(std::chrono::milliseconds timeout) {
+  if (Hub::current() != nullptr) {
+    throw UsageError("accept() blocks, which a shard's thread must not: co_await accept_async()");
+  }
+  return wait_on_thread<ReceiveTimeoutError>(mutex_, acceptors_, timeout, kConnectionTimeout,
+                                             [this] { return take(); });
+}
+
+Task<PullConnection> AcceptQueue::accept_async(std::shared_ptr<AcceptQueue> self,
+                                               std::chrono::milliseconds timeout) {
+  const auto deadline = Hub::current()->now() + bounded_timeout(timeout);
+  for (bool in_time = true;;) {
+    std::shared_ptr<Signal> signal;
+    {
+      const std::lock_guard lock(self->mutex_);
+      if (auto next = self->take()) co_return std::move(*next);
+      if (!in_time) throw ReceiveTimeoutError(kConnectionTimeout);
+      signal = Signal::make();
+      self->acceptors_.add(signal);
+    }
+    const Place place(self->mutex_, self->acceptors_, signal);
+    SignalAwaiter wait(signal, deadline - Hub::current()->now());
+    in_time = co_await wait;
+  }
+}
+
+std::optional<PullConnection> AcceptQueue::try_accept() {
+  const std::lock_guard lock(mutex_);
+  return take();
+}
+
+void AcceptQueue::close() {
+  std::deque<std::shared_ptr<PullState>> dropped;  // ends after the lock
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  dropped.swap(waiting_);
+  acceptors_.wake();
+}
+
+}  // namespace webshocket::detail
