@@ -1,9 +1,13 @@
+#include "protocol/json.hpp"
+
 // The grammar is RFC 8259's, and nothing beside it: no comments, no NaN, no trailing commas, no
 // byte order mark.
 //
-//     value  := null | true | false | number | string | array | object       with ' ' \t \n \r
-//     around number := -? (0 | 1-9 digits) [. digits] [e|E [+|-] digits] string := " (any byte from
-//     0x20 on but " and \ | \" \\ \/ \b \f \n \r \t | \uXXXX)* "
+//     value  := null | true | false | number | string | array | object
+//     number := -? (0 | 1-9 digits) [. digits] [e|E [+|-] digits]
+//     string := " (any byte from 0x20 on but " and \ | \" \\ \/ \b \f \n \r \t | \uXXXX)* "
+//
+// with spaces, tabs, carriage returns and newlines around values and punctuation.
 
 #include <rapidjson/reader.h>
 
@@ -13,7 +17,6 @@
 #include <system_error>
 
 #include "protocol/decode_budget.hpp"
-#include "protocol/json.hpp"
 #include "protocol/json_number.hpp"
 #include "protocol/json_string.hpp"
 #include "protocol/text.hpp"

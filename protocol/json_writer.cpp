@@ -1,5 +1,7 @@
-// Writes RFC 8259 without spaces. Strings escape `"`, `\`, and what is below 0x20 (as \b \f \n \r
-// \t, else as \u001f), and nothing else.
+#include "protocol/json.hpp"
+
+// Writes RFC 8259 without spaces. Strings escape `"`, `\`, and what is below 0x20 (\b \f \n \r \t,
+// the others as \u001f), and nothing else.
 //
 // RapidJSON's writer is not used: its digits are not always the shortest, its hexadecimal ones are
 // capital, and it has neither bytes nor keys that are no strings.
@@ -10,7 +12,6 @@
 #include <charconv>
 #include <string>
 
-#include "protocol/json.hpp"
 #include "protocol/json_number.hpp"
 #include "protocol/json_string.hpp"
 #include "protocol/text.hpp"

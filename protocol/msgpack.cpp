@@ -1,15 +1,17 @@
-// The grammar that is read; what is written is the first row of each kind that holds the value.
+// The grammar that is read; what is written is the shortest form (and never ca).
 //
-//     null     c0                        integer  00…7f | e0…ff           (the value itself)
-//     boolean  c2 | c3                            cc u8 | cd u16 | ce u32 | cf u64
-//     real     cb f64 | ca f32                    d0 i8 | d1 i16 | d2 i32 | d3 i64
-//     string   a0…bf | d9 u8 | da u16 | db u32    then that many bytes of UTF-8
-//     binary   c4 u8 | c5 u16 | c6 u32            then that many bytes
-//     ext      d4…d8 (1, 2, 4, 8, 16 bytes) | c7 u8 | c8 u16 | c9 u32, then the type, then the
-//     bytes array    90…9f | dc u16 | dd u32            then that many values map      80…8f | de
-//     u16 | df u32            then that many times a key (any scalar) and a value
+//     null     c0
+//     boolean  c2 | c3
+//     integer  00…7f | e0…ff (the value itself) | cc u8 | cd u16 | ce u32 | cf u64
+//                                               | d0 i8 | d1 i16 | d2 i32 | d3 i64
+//     real     cb f64 | ca f32
+//     string   a0…bf | d9 u8 | da u16 | db u32, then so many bytes of UTF-8
+//     binary   c4 u8 | c5 u16 | c6 u32, then so many bytes
+//     ext      d4…d8 (1, 2, 4, 8, 16) | c7 u8 | c8 u16 | c9 u32, then the type, then so many bytes
+//     array    90…9f | dc u16 | dd u32, then so many values
+//     map      80…8f | de u16 | df u32, then so many times a key (a scalar) and a value
 //
-// All numbers are big-endian. c1 is never used. A message is exactly one value.
+// All numbers are big-endian; c1 begins nothing. A message is exactly one value.
 
 #include "protocol/msgpack.hpp"
 

@@ -1,0 +1,189 @@
+// What the tests of the codecs share: bytes as text, fixtures, random values.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <webshocket/packet.hpp>
+
+#include "api/document_builder.hpp"
+#include "protocol/buffer.hpp"
+#include "protocol/packet_codec.hpp"
+
+namespace webshocket::test {
+
+using Bytes = std::vector<std::byte>;
+
+inline Bytes bytes(std::string_view text) {
+  const auto view = std::as_bytes(std::span(text));
+  return {view.begin(), view.end()};
+}
+
+/// "a1 62" and "a162" alike.
+inline Bytes hex(std::string_view text) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; };
+  std::string digits;
+  for (const char c : text) {
+    if (c != ' ') digits += c;
+  }
+  Bytes out;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    out.push_back(static_cast<std::byte>(digit(digits[i]) << 4 | digit(digits[i + 1])));
+  }
+  return out;
+}
+
+inline std::string to_hex(std::span<const std::byte> bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const std::byte byte : bytes) {
+    out += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    out += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return out;
+}
+
+inline std::string repeat(std::string_view text, std::size_t times) {
+  std::string out;
+  for (std::size_t i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+/// The lines of tests/protocol/fixtures/<name>, split at spaces.
+inline std::vector<std::vector<std::string>> fixture(const std::string& name) {
+  std::ifstream file(std::string(WEBSHOCKET_SOURCE_DIR "/tests/protocol/fixtures/") + name);
+  if (!file) throw std::runtime_error("no fixture " + name);
+  std::vector<std::vector<std::string>> lines;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    lines.emplace_back();
+    for (std::string word; words >> word;) lines.back().push_back(word);
+  }
+  if (lines.empty()) throw std::runtime_error("empty fixture " + name);
+  return lines;
+}
+
+inline double real_of_bits(const std::string& digits) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(std::stoull(digits, nullptr, 16)));
+}
+
+/// A message in memory of exactly its size, so that a sanitizer sees a read past its end.
+class Exact {
+ public:
+  explicit Exact(std::span<const std::byte> bytes)
+      : bytes_(new std::byte[bytes.size()]), size_(bytes.size()) {
+    std::copy(bytes.begin(), bytes.end(), bytes_.get());
+  }
+  std::span<const std::byte> span() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_;
+};
+
+/// Random values of every kind that the format holds.
+class RandomValue {
+ public:
+  RandomValue(Format format, std::uint32_t seed) : json_(format == Format::json), engine_(seed) {}
+
+  void write(Sink& sink) { write(sink, 0); }
+
+ private:
+  std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
+
+  std::string text() {
+    static constexpr std::string_view kPieces[] = {
+        "a",           "key",  "\"", "\\",     "/", "\n", "\x01",
+        "\x1f",        "\x7f", "é",  "\u2028", "😀", " ",  "longer than eight",
+        "\xEF\xBF\xBD"};
+    std::string out;
+    for (auto count = below(8); count > 0; --count) out += kPieces[below(std::size(kPieces))];
+    if (below(8) == 0) out += '\0';
+    return out;
+  }
+
+  std::int64_t integer() {
+    return static_cast<std::int64_t>(engine_() >> below(64)) * (below(2) ? 1 : -1);
+  }
+
+  double real() {
+    while (true) {
+      const double value =
+          below(2) ? std::bit_cast<double>(engine_()) : static_cast<double>(integer()) / 1000.0;
+      if (value - value == 0) return value;
+    }
+  }
+
+  void bytes(Sink& sink, bool ext) {
+    const Bytes content(below(40), static_cast<std::byte>(below(256)));
+    ext ? sink.ext(static_cast<std::int8_t>(below(256)), content) : sink.binary(content);
+  }
+
+  void scalar(Sink& sink, bool key) {
+    switch (below(json_ && key ? 1 : json_ ? 7 : 9)) {
+      case 0:
+      case 1:
+        return sink.string(text());
+      case 2:
+        return sink.null();
+      case 3:
+        return sink.boolean(below(2) != 0);
+      case 4:
+        return sink.integer(integer());
+      case 5:
+        return sink.unsigned_integer(engine_());
+      case 6:
+        return sink.real(real());
+      case 7:
+        return bytes(sink, false);
+      default:
+        return bytes(sink, true);
+    }
+  }
+
+  void write(Sink& sink, std::size_t depth) {
+    const auto kind = depth > 5 ? 9 : below(10);
+    const std::size_t size = below(5) == 0 ? below(40) : below(5);
+    if (kind < 2 || (depth == 0 && kind < 6)) {
+      sink.begin_map(size);
+      for (std::size_t i = 0; i < size; ++i) {
+        scalar(sink, true);
+        write(sink, depth + 1);
+      }
+      sink.end_map();
+    } else if (kind < 4) {
+      sink.begin_array(size);
+      for (std::size_t i = 0; i < size; ++i) write(sink, depth + 1);
+      sink.end_array();
+    } else {
+      scalar(sink, false);
+    }
+  }
+
+  bool json_;
+  std::mt19937_64 engine_;
+};
+
+inline Document random_document(Format format, std::uint32_t seed) {
+  Document document;
+  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::copy);
+  RandomValue(format, seed).write(builder);
+  if (!builder.finish()) throw std::logic_error("a random value that is none");
+  return document;
+}
+
+}  // namespace webshocket::test
