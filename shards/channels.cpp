@@ -1,7 +1,8 @@
 #include "shards/channels.hpp"
 
 #include <algorithm>
-#include <cassert>
+#include <iterator>
+#include <utility>
 
 namespace webshocket::shards {
 
@@ -116,33 +117,35 @@ Channels::Matches Channels::match(std::string_view name, std::uint64_t name_hash
   matches.entry = cache_.find(name, name_hash);
   if (matches.entry != nullptr) return matches;
 
+  std::array<const PatternGroup*, kMostTriedAtOnce> groups;
+  std::size_t group_count = 0;
   std::size_t candidates = 0;
   patterns_.for_each_candidate(name, [&](const PatternGroup& group) {
     candidates += group.patterns.size();
+    if (candidates > options_.tried_at_once) return false;
+    groups[group_count++] = &group;
     return true;
   });
-  if (candidates == 0) return matches;
-
   const auto older = [](const Pattern* a, const Pattern* b) { return a->serial() < b->serial(); };
-  const auto for_each_matching = [&](auto&& f) {
+  if (candidates > options_.tried_at_once) {
+    std::vector<Pattern*> found;
     patterns_.for_each_candidate(name, [&](const PatternGroup& group) {
-      for (Pattern* pattern : group.patterns) {
-        if (pattern->matches(name)) f(pattern);
-      }
+      std::copy_if(group.patterns.begin(), group.patterns.end(), std::back_inserter(found),
+                   [&](const Pattern* pattern) { return pattern->matches(name); });
       return true;
     });
-  };
-  if (candidates <= options_.tried_at_once) {
-    auto* end = matches.few.data();
-    for_each_matching([&](Pattern* pattern) { *end++ = pattern; });
-    std::sort(matches.few.data(), end, older);
-    matches.count = static_cast<std::uint32_t>(end - matches.few.data());
-  } else {
-    std::vector<Pattern*> found;
-    for_each_matching([&](Pattern* pattern) { found.push_back(pattern); });
     std::sort(found.begin(), found.end(), older);
     matches.entry = &cache_.insert(name, name_hash, std::move(found));
+    return matches;
   }
+  auto* end = matches.few.data();
+  for (std::size_t i = 0; i < group_count; ++i) {
+    for (Pattern* pattern : groups[i]->patterns) {
+      if (pattern->matches(name)) *end++ = pattern;
+    }
+  }
+  std::sort(matches.few.data(), end, older);
+  matches.count = static_cast<std::uint32_t>(end - matches.few.data());
   return matches;
 }
 

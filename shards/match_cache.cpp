@@ -42,6 +42,13 @@ MatchCache::Entry& MatchCache::insert(std::string_view name, std::uint64_t hash,
 template <class F>
 void MatchCache::for_each_matched(const Pattern& pattern, F&& f) {
   const std::string_view prefix = pattern.prefix();
+  if (prefix.empty()) {
+    // All of them, and the ring is the quicker way to all.
+    for (Entry* entry : ring_) {
+      if (pattern.matches(entry->name())) f(*entry);
+    }
+    return;
+  }
   for (auto it = sorted_.lower_bound(prefix); it != sorted_.end(); ++it) {
     if (!(*it)->name().starts_with(prefix)) return;
     if (pattern.matches((*it)->name())) f(**it);
@@ -49,15 +56,15 @@ void MatchCache::for_each_matched(const Pattern& pattern, F&& f) {
 }
 
 void MatchCache::on_added(Pattern& pattern) {
-  if (ring_.empty()) return;
-  for_each_matched(pattern, [](Entry& entry) {
-    auto& list = entry.patterns_;
-    if (list.size() == list.capacity()) list.reserve(list.size() + list.size() / 2 + 1);
-  });
-  for_each_matched(pattern, [&](Entry& entry) {
-    entry.patterns_.push_back(&pattern);
-    weigh(entry);
-  });
+  try {
+    for_each_matched(pattern, [&](Entry& entry) {
+      entry.patterns_.push_back(&pattern);
+      weigh(entry);
+    });
+  } catch (...) {
+    on_dropped(pattern);
+    throw;
+  }
   if (bytes_ > limit_) trim();
 }
 

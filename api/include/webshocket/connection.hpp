@@ -146,7 +146,14 @@ class Connection {
 
  protected:
   Connection(detail::Hub& hub, Handler& handler, const Uid& uid, detail::Form form) noexcept;
+  /// Of an upgrade that has not been decided yet: `establish` follows.
+  Connection(detail::Hub& hub, const Uid& uid) noexcept;
   virtual ~Connection();
+
+  void establish(Handler& handler, detail::Form form) noexcept {
+    handler_ = &handler;
+    form_ = form;
+  }
 
   detail::Hub& hub() const noexcept { return *hub_; }
   Handler& handler() const noexcept { return *handler_; }
@@ -183,13 +190,13 @@ class Connection {
   State& extras();
 
   detail::Hub* hub_;
-  Handler* handler_;
+  Handler* handler_ = nullptr;
   detail::Call* calls_ = nullptr;  ///< in flight, a list through the calls themselves
   std::unique_ptr<State> extras_;  ///< session and rate windows, made when first needed
   Uid uid_;
   std::uint32_t call_count_ = 0;
   std::uint32_t roster_index_ = 0;  ///< its place in the handler's list of clients
-  detail::Form form_;
+  detail::Form form_ = detail::Form::raw;
   ConnectionState state_ = ConnectionState::connecting;
   bool event_in_flight_ = false;  ///< an awaitable event has not ended: packets wait
 };

@@ -64,9 +64,9 @@ class [[nodiscard]] Upgrade {
 
 struct HttpResponse {
   int status = 200;
-  std::string body;
+  std::string body = {};
   std::string content_type = "text/plain; charset=utf-8";
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 /// Runs on the shard of the connection that asks, so on several threads at once: what it shares

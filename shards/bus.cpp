@@ -1,0 +1,283 @@
+#include "shards/bus.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <utility>
+#include <xxhash.h>
+
+#include <webshocket/error.hpp>
+
+namespace webshocket::shards {
+namespace {
+
+/// Which shard this thread is.
+struct Member {
+  const Bus* bus = nullptr;
+  std::size_t shard = 0;
+  Receiver* receiver = nullptr;
+};
+thread_local constinit Member member;
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+}  // namespace
+
+// --- Inbox ----------------------------------------------------------------------------------------
+
+Inbox::Inbox() : consumer_(queue_), event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (event_ < 0) {
+    throw WebSocketError(std::string("cannot make a shard's inbox: ") + std::strerror(errno));
+  }
+}
+
+Inbox::~Inbox() { ::close(event_); }
+
+bool Inbox::reserve(std::size_t bytes, std::size_t limit) noexcept {
+  const std::size_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  // An empty inbox takes any one message, as an empty outbox does.
+  if (limit == 0 || before == 0 || before + bytes <= limit) return true;
+  give_back(bytes);
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+void Inbox::post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery) {
+  queue_.enqueue(token, std::move(delivery));
+}
+
+void Inbox::post_control(Control control) {
+  control_.enqueue(std::move(control));
+  wake();
+}
+
+void Inbox::wake() noexcept {
+  // The exchange orders the queue's plain stores before the flag: whoever clears it sees them.
+  if (awake_.exchange(true, std::memory_order_acq_rel)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(event_, &one, sizeof one);
+}
+
+void Inbox::clear_wake() noexcept {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t read = ::read(event_, &count, sizeof count);
+  awake_.exchange(false, std::memory_order_acq_rel);
+}
+
+// --- Producers ------------------------------------------------------------------------------------
+
+/// A thread's producers, one per bus that it has ever posted to. They go back to their bus when the
+/// thread ends, or end with the bus: whichever dies first.
+class ProducerLease {
+ public:
+  ~ProducerLease() {
+    for (Entry& entry : entries_) {
+      if (const auto bus = entry.bus.lock()) bus->return_producer(*entry.producer);
+    }
+  }
+
+  Bus::Producer& of(Bus& bus) {
+    for (const Entry& entry : entries_) {
+      if (entry.address == &bus && !entry.bus.expired()) return *entry.producer;
+    }
+    std::erase_if(entries_, [](const Entry& entry) { return entry.bus.expired(); });
+    entries_.reserve(entries_.size() + 1);
+    Bus::Producer& producer = bus.lend_producer();
+    entries_.push_back({&bus, bus.weak_from_this(), &producer});
+    return producer;
+  }
+
+ private:
+  struct Entry {
+    Bus* address;
+    std::weak_ptr<Bus> bus;
+    Bus::Producer* producer;
+  };
+  std::vector<Entry> entries_;
+};
+
+Bus::Producer& Bus::producer() {
+  static thread_local ProducerLease lease;
+  return lease.of(*this);
+}
+
+Bus::Producer& Bus::lend_producer() {
+  const std::scoped_lock lock(producers_mutex_);
+  for (const auto& producer : producers_) {
+    if (!producer->lent) {
+      producer->lent = true;
+      return *producer;
+    }
+  }
+  auto producer = std::make_unique<Producer>();
+  producer->lent = true;
+  producer->tokens.reserve(inboxes_.size());
+  for (const auto& inbox : inboxes_) producer->tokens.emplace_back(inbox->queue());
+  producers_.push_back(std::move(producer));
+  return *producers_.back();
+}
+
+void Bus::return_producer(Producer& producer) noexcept {
+  const std::scoped_lock lock(producers_mutex_);
+  producer.lent = false;
+}
+
+// --- Bus ------------------------------------------------------------------------------------------
+
+Bus::Bus(std::size_t shards, std::size_t inbox_limit, std::size_t fragment_size)
+    : inbox_limit_(inbox_limit),
+      fragment_size_(fragment_size),
+      seed_(random_seed()),
+      census_(shards, seed_) {
+  inboxes_.reserve(shards);
+  for (std::size_t i = 0; i < shards; ++i) inboxes_.push_back(std::make_unique<Inbox>());
+}
+
+Bus::~Bus() { producers_.clear(); }  // their tokens refer to the inboxes' queues
+
+Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver) noexcept {
+  member = {&bus, shard, &receiver};
+}
+Bus::Membership::~Membership() { member = {}; }
+
+std::size_t Bus::shard_of(const Uid& uid) const noexcept {
+  return XXH3_64bits_withSeed(uid.bytes.data(), uid.bytes.size(), seed_) % inboxes_.size();
+}
+
+std::size_t Bus::shard_of(std::string_view pin_key) const noexcept {
+  return XXH3_64bits_withSeed(pin_key.data(), pin_key.size(), seed_) % inboxes_.size();
+}
+
+bool Bus::post_control(std::size_t shard, Inbox::Control control) {
+  if (closed()) return false;
+  inboxes_[shard]->post_control(std::move(control));
+  return true;
+}
+
+bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
+                  const Predicate& predicate, std::vector<std::string>* lacking) {
+  if (closed()) return false;
+  std::vector<Parcel> parcels;
+  parcels.reserve(channels.size());
+  for (const std::string_view channel : channels) {
+    const Census::Bucket bucket = census_.bucket_of(channel);
+    Forms all;
+    std::vector<bool> wanted(shards());
+    for (std::size_t i = 0; i < shards(); ++i) {
+      Forms forms = census_.forms(i, bucket);
+      forms |= census_.forms(i, Census::kPatterns);
+      wanted[i] = !forms.empty();
+      all |= forms;
+    }
+    if (all.empty()) continue;
+    auto message = Message::freeze(PacketSource::channel, channel, content, all, fragment_size_);
+    if (lacking != nullptr && (message == nullptr || !message->lacks().empty())) {
+      lacking->emplace_back(channel);
+    }
+    if (message == nullptr) continue;
+    auto delivery = std::make_shared<Delivery>();
+    delivery->target = Delivery::Target::channel;
+    delivery->channel = channel;
+    delivery->predicate = predicate;
+    delivery->message = std::move(message);
+    parcels.push_back({std::move(delivery), std::move(wanted)});
+  }
+  return hand_out(parcels);
+}
+
+bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& predicate) {
+  if (closed()) return false;
+  Forms all;
+  std::vector<bool> wanted(shards());
+  for (std::size_t i = 0; i < shards(); ++i) {
+    const Forms forms = census_.forms(i, Census::kEverybody);
+    wanted[i] = !forms.empty();
+    all |= forms;
+  }
+  if (all.empty()) return true;
+  auto message =
+      Message::freeze(PacketSource::broadcast, std::nullopt, content, all, fragment_size_);
+  if (message == nullptr) return true;
+  auto delivery = std::make_shared<Delivery>();
+  delivery->target = Delivery::Target::everybody;
+  delivery->route = route;
+  delivery->predicate = predicate;
+  delivery->message = std::move(message);
+  const std::array<Parcel, 1> parcels{Parcel{std::move(delivery), std::move(wanted)}};
+  return hand_out(parcels);
+}
+
+bool Bus::hand_out(std::span<const Parcel> parcels) {
+  const std::size_t own = member.bus == this ? member.shard : shards();
+  std::vector<std::size_t> reserved(shards(), 0);
+  for (const Parcel& parcel : parcels) {
+    for (std::size_t i = 0; i < shards(); ++i) {
+      if (parcel.shards[i] && i != own) reserved[i] += parcel.delivery->cost();
+    }
+  }
+  for (std::size_t i = 0; i < shards(); ++i) {
+    if (reserved[i] == 0 || inboxes_[i]->reserve(reserved[i], inbox_limit_)) continue;
+    while (i-- > 0) {
+      if (reserved[i] != 0) inboxes_[i]->give_back(reserved[i]);
+    }
+    return false;
+  }
+  Producer* producer = nullptr;
+  for (const Parcel& parcel : parcels) {
+    for (std::size_t i = 0; i < shards(); ++i) {
+      if (!parcel.shards[i] || i == own) continue;
+      if (producer == nullptr) producer = &this->producer();
+      inboxes_[i]->post(producer->tokens[i], parcel.delivery);
+    }
+  }
+  for (std::size_t i = 0; i < shards(); ++i) {
+    if (reserved[i] != 0) inboxes_[i]->wake();
+  }
+  if (own != shards()) {
+    for (const Parcel& parcel : parcels) {
+      if (parcel.shards[own]) member.receiver->receive(*parcel.delivery);
+    }
+  }
+  return true;
+}
+
+SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded) {
+  const std::size_t shard = shard_of(delivery->uid);
+  if (member.bus == this && member.shard == shard) {
+    member.receiver->receive(*delivery);
+    return SendStatus::ok;
+  }
+  Inbox& inbox = *inboxes_[shard];
+  if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;
+  inbox.post(producer().tokens[shard], std::move(delivery));
+  inbox.wake();
+  return SendStatus::ok;
+}
+
+SendStatus Bus::send(const Uid& uid, Form form, const Content& content) {
+  if (closed()) return SendStatus::dropped;
+  auto message =
+      Message::freeze(PacketSource::custom, std::nullopt, content, form, fragment_size_);
+  if (message == nullptr) throw PacketError("the value cannot be written in the peer's format");
+  auto delivery = std::make_shared<Delivery>();
+  delivery->uid = uid;
+  delivery->message = std::move(message);
+  return hand_over(std::move(delivery), true);
+}
+
+bool Bus::post(const Uid& uid, std::function<void(Connection&)> fn) {
+  if (closed()) return false;
+  auto delivery = std::make_shared<Delivery>();
+  delivery->uid = uid;
+  delivery->work = std::move(fn);
+  return hand_over(std::move(delivery), false) != SendStatus::dropped;
+}
+
+}  // namespace webshocket::shards

@@ -1,0 +1,169 @@
+/// Where shards meet: an inbox each, and the bus that knows them all.
+///
+/// Order: what one thread posts to one shard arrives in that order, and nothing is promised between
+/// threads; that is what the queue gives per producer. Bound: bytes per inbox, reserved in every
+/// target before anything is posted, so a publish reaches all of them or none. No shard ever waits
+/// for another.
+#pragma once
+
+#include <concurrentqueue/concurrentqueue.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <webshocket/detail/hub.hpp>
+#include <webshocket/predicate.hpp>
+
+#include "shards/census.hpp"
+#include "shards/message.hpp"
+
+namespace webshocket::shards {
+
+/// A message and to whom; or a piece of work for a connection's shard. Immutable once posted.
+struct Delivery {
+  enum class Target : std::uint8_t { one, channel, everybody };
+  static constexpr std::size_t kAllRoutes = static_cast<std::size_t>(-1);
+
+  Target target = Target::one;
+  Uid uid;                               ///< of one
+  std::string channel;
+  std::size_t route = kAllRoutes;        ///< of everybody
+  Predicate predicate;
+  std::shared_ptr<const Message> message;
+  std::function<void(Connection&)> work;  ///< instead of a message, for one
+
+  /// What it takes of an inbox's bound.
+  std::size_t cost() const noexcept {
+    constexpr std::size_t kEnvelope = 256;
+    return (message == nullptr ? 0 : message->size()) + kEnvelope;
+  }
+};
+
+/// One shard's queue. Posting: any thread. Taking: the shard's.
+class Inbox {
+ public:
+  Inbox();
+  ~Inbox();
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
+
+  using Control = std::function<void()>;
+  using Queue = moodycamel::ConcurrentQueue<std::shared_ptr<const Delivery>>;
+
+  /// False if the bound (0: none) would be passed.
+  bool reserve(std::size_t bytes, std::size_t limit) noexcept;
+  void give_back(std::size_t bytes) noexcept {
+    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+  void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
+  void post_control(Control control);
+  /// Costs a system call only if the shard sleeps.
+  void wake() noexcept;
+
+  /// Becomes readable when the shard is to look.
+  int descriptor() const noexcept { return event_; }
+  /// Before the queues are looked at: whoever posts from here on wakes again.
+  void clear_wake() noexcept;
+  bool take(Control& control) { return control_.try_dequeue(control); }
+  bool take(std::shared_ptr<const Delivery>& delivery) {
+    return queue_.try_dequeue(consumer_, delivery);
+  }
+
+  std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+  Queue& queue() noexcept { return queue_; }
+
+ private:
+  Queue queue_;
+  moodycamel::ConsumerToken consumer_;
+  moodycamel::ConcurrentQueue<Control> control_;
+  int event_;
+  alignas(64) std::atomic<bool> awake_{false};
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::uint64_t> refused_{0};
+};
+
+/// What the bus delivers to on a shard's own thread.
+class Receiver {
+ public:
+  virtual void receive(const Delivery& delivery) noexcept = 0;
+
+ protected:
+  ~Receiver() = default;
+};
+
+class Bus final : public webshocket::detail::Router, public std::enable_shared_from_this<Bus> {
+ public:
+  Bus(std::size_t shards, std::size_t inbox_limit, std::size_t fragment_size);
+  ~Bus() override;
+
+  std::size_t shards() const noexcept { return inboxes_.size(); }
+  /// Any thread.
+  std::size_t shard_of(const Uid& uid) const noexcept;
+  std::size_t shard_of(std::string_view pin_key) const noexcept;
+  Census& census() noexcept { return census_; }
+  Inbox& inbox(std::size_t shard) noexcept { return *inboxes_[shard]; }
+
+  /// Never refused; false when the shards have ended. Any thread.
+  bool post_control(std::size_t shard, Inbox::Control control);
+
+  /// Encodes for everybody who could want it, and posts; on a shard's own thread that shard gets it
+  /// at once. False if an inbox is full or the shards have ended: then nobody got it. Any thread.
+  bool publish(std::span<const std::string_view> channels, const Content& content,
+               const Predicate& predicate, std::vector<std::string>* lacking = nullptr);
+  bool broadcast(std::size_t route, const Content& content, const Predicate& predicate);
+
+  SendStatus send(const Uid& uid, Form form, const Content& content) override;
+  bool post(const Uid& uid, std::function<void(Connection&)> fn) override;
+
+  /// From here on nothing is accepted any more.
+  void close() noexcept { closed_.store(true, std::memory_order_release); }
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+
+  /// Makes this thread a shard of this bus, as long as it lives.
+  class Membership {
+   public:
+    Membership(Bus& bus, std::size_t shard, Receiver& receiver) noexcept;
+    ~Membership();
+    Membership(const Membership&) = delete;
+    Membership& operator=(const Membership&) = delete;
+  };
+
+ private:
+  friend class ProducerLease;
+  /// One thread's right to post in order: a token per inbox.
+  struct Producer {
+    std::vector<moodycamel::ProducerToken> tokens;
+    bool lent = false;
+  };
+  struct Parcel {
+    std::shared_ptr<const Delivery> delivery;
+    std::vector<bool> shards;  ///< which get it
+  };
+
+  Producer& producer();
+  Producer& lend_producer();
+  void return_producer(Producer& producer) noexcept;
+  bool hand_out(std::span<const Parcel> parcels);
+  SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
+
+  std::size_t inbox_limit_;
+  std::size_t fragment_size_;
+  std::uint64_t seed_;
+  std::vector<std::unique_ptr<Inbox>> inboxes_;
+  Census census_;
+  std::atomic<bool> closed_{false};
+  std::mutex producers_mutex_;  ///< at a thread's first post and at its end, never in between
+  std::vector<std::unique_ptr<Producer>> producers_;
+};
+
+}  // namespace webshocket::shards

@@ -1,0 +1,61 @@
+/// Who could want a message: counts of connections per shard, per bucket of channels, per form.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <xxhash.h>
+
+#include "shards/message.hpp"
+
+namespace webshocket::shards {
+
+/// Raised before `subscribe` or `on_connect` returns, lowered when the last has gone; so a publisher
+/// sees everybody who was there before it. It may see too many, as channels share buckets: then a
+/// shard gets a message that it drops. Each count is written by its shard only; any thread reads.
+class Census {
+ public:
+  using Bucket = std::size_t;
+  static constexpr Bucket kEverybody = 0;
+  static constexpr Bucket kPatterns = 1;
+
+  Census(std::size_t shards, std::uint64_t seed)
+      : seed_(seed), counts_(std::make_unique<Counts[]>(shards * kBuckets)) {}
+
+  Bucket bucket_of(std::string_view channel) const noexcept {
+    return kFirstName + XXH3_64bits_withSeed(channel.data(), channel.size(), seed_) % kNames;
+  }
+
+  void raise(std::size_t shard, Bucket bucket, Form form) noexcept { add(shard, bucket, form, 1); }
+  void lower(std::size_t shard, Bucket bucket, Form form) noexcept {
+    add(shard, bucket, form, static_cast<std::uint32_t>(-1));
+  }
+
+  Forms forms(std::size_t shard, Bucket bucket) const noexcept {
+    const Counts& counts = counts_[shard * kBuckets + bucket];
+    Forms forms;
+    for (std::size_t i = 0; i < kForms; ++i) {
+      if (counts[i].load(std::memory_order_acquire) != 0) forms.add(static_cast<Form>(i));
+    }
+    return forms;
+  }
+
+ private:
+  static constexpr std::size_t kFirstName = 2;
+  static constexpr std::size_t kNames = 1022;
+  static constexpr std::size_t kBuckets = kFirstName + kNames;
+  using Counts = std::array<std::atomic<std::uint32_t>, kForms>;
+
+  void add(std::size_t shard, Bucket bucket, Form form, std::uint32_t change) noexcept {
+    auto& count = counts_[shard * kBuckets + bucket][static_cast<std::size_t>(form)];
+    count.store(count.load(std::memory_order_relaxed) + change, std::memory_order_release);
+  }
+
+  std::uint64_t seed_;
+  std::unique_ptr<Counts[]> counts_;
+};
+
+}  // namespace webshocket::shards

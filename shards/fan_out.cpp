@@ -1,0 +1,145 @@
+// From the inbox, or straight from a publisher on this shard, to the outboxes.
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "api/access.hpp"
+#include "shards/shard.hpp"
+
+namespace webshocket::shards {
+namespace {
+
+/// The frames of one delivery in this shard's forms, made when the first recipient wants them.
+class Frames {
+ public:
+  Frames(const Delivery& delivery, SharedBytes& bytes) noexcept
+      : delivery_(delivery), bytes_(bytes) {}
+
+  /// Nothing if the message was not made in that form: the recipient came after the publish.
+  const FrameRef* of(Form form) {
+    FrameRef& frame = frames_[static_cast<std::size_t>(form)];
+    if (!frame) {
+      if (delivery_.message->frames(form).empty()) return nullptr;
+      frame = FrameRef(std::make_unique<Frame>(delivery_.message, form, bytes_));
+    }
+    return &frame;
+  }
+
+ private:
+  const Delivery& delivery_;
+  SharedBytes& bytes_;
+  std::array<FrameRef, kForms> frames_;
+};
+
+}  // namespace
+
+void Shard::receive(const Delivery& delivery) noexcept { deliver(delivery); }
+
+std::size_t Shard::deliver(const Delivery& delivery) noexcept {
+  Frames frames(delivery, shared_bytes_);
+  std::size_t tried = 0;
+  std::size_t delivered = 0;
+  std::size_t dropped = 0;
+  const auto give = [&](TcpConnection& connection) {
+    ++tried;
+    if (!delivery.predicate.empty() && !delivery.predicate(connection)) return;
+    const FrameRef* frame = frames.of(webshocket::detail::ConnectionAccess::form(connection));
+    if (frame == nullptr) return;
+    ++(connection.deliver(*frame) ? delivered : dropped);
+  };
+  switch (delivery.target) {
+    case Delivery::Target::channel:
+      channels_.for_each_match(delivery.channel, [&](Subscriber& subscriber) {
+        give(static_cast<TcpConnection&>(subscriber));
+      });
+      break;
+    case Delivery::Target::everybody:
+      for (std::size_t route = 0; route < handlers_.size(); ++route) {
+        if (delivery.route != Delivery::kAllRoutes && delivery.route != route) continue;
+        for (Connection& connection :
+             webshocket::detail::HandlerAccess::roster(*handlers_[route])) {
+          give(static_cast<TcpConnection&>(connection));
+        }
+      }
+      break;
+    case Delivery::Target::one: {
+      TcpConnection* connection = table_.find(delivery.uid);
+      if (connection == nullptr) break;
+      if (delivery.work) {
+        if (connection->is_open()) {
+          try {
+            delivery.work(*connection);
+          } catch (...) {
+            counters_.handler_errors.add();
+            log(LogLevel::error, "posted work failed");
+          }
+        }
+        return 1;
+      }
+      give(*connection);
+      break;
+    }
+  }
+  counters_.deliveries.add(delivered + dropped);
+  counters_.deliveries_dropped.add(dropped);
+  return tried;
+}
+
+void Shard::drain_inbox() noexcept {
+  inbox_left_ = false;
+  inbox_.clear_wake();
+  for (Inbox::Control control; inbox_.take(control);) {
+    control();
+    control = nullptr;
+  }
+  std::size_t recipients = 0;
+  std::size_t bytes = 0;
+  for (std::shared_ptr<const Delivery> delivery; inbox_.take(delivery);) {
+    bytes += delivery->cost();
+    recipients += deliver(*delivery) + 1;
+    if (recipients >= kRecipientsPerTurn) {
+      inbox_left_ = true;
+      break;
+    }
+  }
+  if (bytes != 0) inbox_.give_back(bytes);
+}
+
+bool Shard::publish(const Handler&, std::span<const std::string_view> channels,
+                    const Content& content, const Predicate& predicate) {
+  if (burying_ && draining_) return false;
+  std::vector<std::string> lacking;
+  const bool posted = site_.bus->publish(channels, content, predicate, &lacking);
+  for (const std::string& channel : lacking) {
+    log(LogLevel::warning, "publish to '" + channel +
+                               "': the value cannot be written in every subscriber's format");
+  }
+  return posted;
+}
+
+bool Shard::broadcast(const Handler& from, const Content& content, const Predicate& predicate) {
+  if (burying_ && draining_) return false;
+  return site_.bus->broadcast(webshocket::detail::HandlerAccess::route(from), content, predicate);
+}
+
+std::vector<Connection*> Shard::subscribers(const Handler& of, std::string_view channel) {
+  std::vector<Connection*> list;
+  channels_.for_each_match(channel, [&](Subscriber& subscriber) {
+    auto& connection = static_cast<TcpConnection&>(subscriber);
+    if (&webshocket::detail::ConnectionAccess::handler(connection) == &of) {
+      list.push_back(&connection);
+    }
+  });
+  return list;
+}
+
+std::vector<std::string> Shard::channels() const {
+  std::vector<std::string> list;
+  for (const std::string_view name : channels_.channels()) list.emplace_back(name);
+  for (const std::string_view name : channels_.patterns()) list.emplace_back(name);
+  std::ranges::sort(list);
+  return list;
+}
+
+}  // namespace webshocket::shards

@@ -1,0 +1,137 @@
+/// What is sent to many: encoded and framed once, then never changed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <webshocket/detail/hub.hpp>
+#include <webshocket/packet.hpp>
+
+#include "protocol/buffer.hpp"
+
+namespace webshocket::shards {
+
+using webshocket::detail::Content;
+using webshocket::detail::Form;
+using webshocket::detail::kForms;
+
+/// A set of forms.
+class Forms {
+ public:
+  constexpr Forms() noexcept = default;
+  constexpr Forms(Form form) noexcept : bits_(bit(form)) {}  // NOLINT(google-explicit-constructor)
+  constexpr void add(Form form) noexcept { bits_ |= bit(form); }
+  constexpr bool has(Form form) const noexcept { return (bits_ & bit(form)) != 0; }
+  constexpr bool empty() const noexcept { return bits_ == 0; }
+  constexpr Forms& operator|=(Forms other) noexcept {
+    bits_ |= other.bits_;
+    return *this;
+  }
+
+ private:
+  static constexpr std::uint8_t bit(Form form) noexcept {
+    return static_cast<std::uint8_t>(1U << static_cast<unsigned>(form));
+  }
+  std::uint8_t bits_ = 0;
+};
+
+/// One message as frames, in every form that somebody wants. Immutable, so any thread may read it.
+class Message {
+ public:
+  /// Encodes `content` as a packet from `source`. A form that cannot hold the value is left out:
+  /// see `lacks`. Null if none is left.
+  static std::shared_ptr<const Message> freeze(PacketSource source,
+                                               std::optional<std::string_view> channel,
+                                               const Content& content, Forms forms,
+                                               std::size_t fragment_size);
+
+  /// The frames, or nothing if it was not made in that form.
+  std::span<const std::byte> frames(Form form) const noexcept {
+    return frames_[static_cast<std::size_t>(form)].span();
+  }
+  /// Bytes in all forms together.
+  std::size_t size() const noexcept { return size_; }
+  /// The forms that were asked for and cannot hold the value.
+  Forms lacks() const noexcept { return lacks_; }
+
+ private:
+  std::array<protocol::Buffer, kForms> frames_;
+  std::size_t size_ = 0;
+  Forms lacks_;
+};
+
+/// Encodes one packet, unframed, in one form. The opcode that it is to be sent with, or nothing if
+/// the form cannot hold it.
+std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view> channel,
+                             const Content& content, Form form, protocol::Buffer& out) noexcept;
+
+/// How a form's messages are framed. Raw messages bring their own opcode.
+constexpr Opcode opcode_of(Form form) noexcept {
+  return form == Form::json_text ? Opcode::text : Opcode::binary;
+}
+
+/// What shards pay for the messages that their outboxes refer to.
+class SharedBytes {
+ public:
+  std::size_t total() const noexcept { return total_; }
+
+ private:
+  friend class Frame;
+  std::size_t total_ = 0;
+};
+
+/// A message in one form on one shard: holds one atomic reference for all of that shard's recipients,
+/// who count among themselves without one (42 ns against 1.2 ns per recipient, two threads).
+class Frame {
+ public:
+  Frame(std::shared_ptr<const Message> message, Form form, SharedBytes& bytes) noexcept
+      : message_(std::move(message)), frames_(message_->frames(form)), shared_(bytes) {
+    shared_.total_ += frames_.size();
+  }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+  ~Frame() { shared_.total_ -= frames_.size(); }
+
+  std::span<const std::byte> bytes() const noexcept { return frames_; }
+
+ private:
+  friend class FrameRef;
+  std::shared_ptr<const Message> message_;
+  std::span<const std::byte> frames_;
+  SharedBytes& shared_;
+  std::uint32_t references_ = 0;
+};
+
+/// One thread's reference.
+class FrameRef {
+ public:
+  FrameRef() noexcept = default;
+  explicit FrameRef(std::unique_ptr<Frame> frame) noexcept : frame_(frame.release()) {
+    ++frame_->references_;
+  }
+  FrameRef(const FrameRef& other) noexcept : frame_(other.frame_) {
+    if (frame_ != nullptr) ++frame_->references_;
+  }
+  FrameRef(FrameRef&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  FrameRef& operator=(FrameRef other) noexcept {
+    std::swap(frame_, other.frame_);
+    return *this;
+  }
+  ~FrameRef() {
+    if (frame_ != nullptr && --frame_->references_ == 0) delete frame_;
+  }
+
+  explicit operator bool() const noexcept { return frame_ != nullptr; }
+  std::span<const std::byte> bytes() const noexcept { return frame_->bytes(); }
+
+ private:
+  Frame* frame_ = nullptr;
+};
+
+}  // namespace webshocket::shards

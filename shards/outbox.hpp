@@ -1,0 +1,68 @@
+/// What waits for one socket.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "protocol/buffer.hpp"
+#include "shards/message.hpp"
+#include "shards/socket.hpp"
+
+namespace webshocket::shards {
+
+/// In order: references to shared messages, and runs of bytes of its own (replies, control frames).
+/// Lent to a connection only while it has output, and kept warm by the shard in between, so that a
+/// fan-out allocates nothing per recipient. One thread.
+class Outbox {
+ public:
+  bool empty() const noexcept { return first_ == items_.size(); }
+  /// What waits, and what of it is the outbox's own memory.
+  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t own_bytes() const noexcept { return own_.size(); }
+
+  void push(const FrameRef& frame);
+
+  /// Appends what `write(protocol::Buffer&)` appends.
+  template <class Write>
+  void write(Write&& write) {
+    const std::size_t before = own_.size();
+    write(own_);
+    push_own(before, own_.size() - before);
+  }
+
+  /// The front, as far as `parts` reaches; how many it took.
+  std::size_t gather(std::span<iovec> parts) noexcept;
+  /// The socket took so many bytes.
+  void consume(std::size_t count) noexcept;
+
+  /// Drops everything that no byte has been sent of. What the peer has begun to receive stays whole.
+  void drop_unsent() noexcept;
+
+  /// For another connection. Large memory is given back.
+  void reset() noexcept;
+
+ private:
+  struct Item {
+    FrameRef frame;      ///< none: bytes of `own_`
+    std::size_t offset;  ///< of what is unsent, in the frame or in `own_`
+    std::size_t size;    ///< of what is unsent
+    bool started;        ///< some of it has been sent
+  };
+
+  static constexpr std::size_t kItemsKept = 256;
+  static constexpr std::size_t kOwnKept = 16 * 1024;
+  static constexpr std::size_t kWorthMoving = 64 * 1024;
+
+  void push_own(std::size_t offset, std::size_t size);
+  void reclaim() noexcept;
+
+  std::vector<Item> items_;
+  std::size_t first_ = 0;  ///< items before it have been sent
+  std::size_t bytes_ = 0;
+  protocol::Buffer own_;
+  std::size_t own_sent_ = 0;  ///< bytes at the front of `own_` that have been sent
+};
+
+}  // namespace webshocket::shards

@@ -1,0 +1,78 @@
+/// A connected socket and who is at its other end.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace webshocket::shards {
+
+/// An IP address and port in twenty bytes.
+struct Address {
+  std::array<std::byte, 16> bytes{};
+  std::uint16_t port = 0;
+  std::uint8_t family = 0;  ///< 4, 6, or 0 for a unix socket
+
+  static Address of(const sockaddr_storage& address) noexcept;
+  /// "127.0.0.1:80", "[::1]:80", "unix".
+  std::string to_string() const;
+};
+
+/// Owns a descriptor that does not block. Results are counts of bytes, or errno negated.
+class Socket {
+ public:
+  Socket() noexcept = default;
+  explicit Socket(int fd) noexcept : fd_(fd) {}
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    if (this != &other) {
+      close();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Socket() { close(); }
+
+  int fd() const noexcept { return fd_; }
+  bool is_open() const noexcept { return fd_ >= 0; }
+
+  /// 0 at the end of input.
+  ssize_t receive(std::span<std::byte> into) const noexcept {
+    for (;;) {
+      const ssize_t count = ::recv(fd_, into.data(), into.size(), 0);
+      if (count >= 0) return count;
+      if (errno != EINTR) return -errno;
+    }
+  }
+
+  ssize_t send(std::span<iovec> parts) const noexcept {
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    for (;;) {
+      const ssize_t count = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count >= 0) return count;
+      if (errno != EINTR) return -errno;
+    }
+  }
+
+  void shut_down_output() const noexcept { ::shutdown(fd_, SHUT_WR); }
+  void set_nodelay() const noexcept;
+
+  void close() noexcept {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace webshocket::shards
