@@ -1,0 +1,187 @@
+#include "engine/acceptor.hpp"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include <webshocket/error.hpp>
+
+#include "shards/shard.hpp"
+#include "shards/uid.hpp"
+
+namespace webshocket::engine {
+namespace {
+
+using shards::Socket;
+
+constexpr int kBacklog = 4096;
+constexpr int kAcceptsPerTurn = 256;
+constexpr std::chrono::milliseconds kPause{100};
+
+[[noreturn]] void refuse(const std::string& address, const std::string& why) {
+  throw WebSocketError("cannot listen on " + address + ": " + why);
+}
+
+Socket open_reserve() noexcept { return Socket(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+/// A socket file that nobody listens on any more may be taken over.
+void remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
+  const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::connect(probe.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+      errno == ECONNREFUSED) {
+    ::unlink(path.c_str());
+  }
+}
+
+}  // namespace
+
+Acceptor::Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters)
+    : site_(site),
+      index_(listener),
+      listener_(site.listeners[listener]),
+      counters_(counters),
+      reserve_(open_reserve()) {
+  if (is_tcp()) {
+    open_tcp();
+  } else {
+    open_unix();
+  }
+}
+
+Acceptor::~Acceptor() {
+  if (!is_tcp()) ::unlink(listener_.unix_path.c_str());
+}
+
+void Acceptor::open_tcp() {
+  const std::string wanted = listener_.host + ":" + std::to_string(listener_.port);
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const std::string service = std::to_string(listener_.port);
+  if (const int error = ::getaddrinfo(listener_.host.c_str(), service.c_str(), &hints, &found);
+      error != 0) {
+    refuse(wanted, ::gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+  socket_ = Socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (!socket_.is_open() ||
+      ::setsockopt(socket_.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(socket_.fd(), found->ai_addr, found->ai_addrlen) != 0 ||
+      ::listen(socket_.fd(), kBacklog) != 0) {
+    refuse(wanted, std::strerror(errno));
+  }
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  ::getsockname(socket_.fd(), reinterpret_cast<sockaddr*>(&bound), &size);
+  const auto address = shards::Address::of(bound);
+  port_ = address.port;
+  address_ = address.to_string();
+}
+
+void Acceptor::open_unix() {
+  address_ = "unix:" + listener_.unix_path;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, listener_.unix_path.data(), listener_.unix_path.size());
+  remove_stale(listener_.unix_path, address);
+  socket_ = Socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket_.is_open() ||
+      ::bind(socket_.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(socket_.fd(), kBacklog) != 0) {
+    refuse(address_, std::strerror(errno));
+  }
+}
+
+void Acceptor::start(shards::Loop& loop) noexcept {
+  pause_.open(loop);
+  poll_.open(loop, socket_.fd());
+  poll_.watch<&Acceptor::on_incoming>(*this, UV_READABLE);
+  started_ = true;
+}
+
+void Acceptor::stop() noexcept {
+  if (!std::exchange(started_, false)) return;
+  pause_.close();
+  poll_.close();
+  socket_.close();
+}
+
+void Acceptor::on_incoming(int, int) noexcept {
+  for (int i = 0; i < kAcceptsPerTurn && accept_one(); ++i) {
+  }
+}
+
+bool Acceptor::accept_one() noexcept {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  Socket socket(::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&address), &size,
+                          SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket.is_open()) {
+    switch (errno) {
+      case EAGAIN:
+        return false;
+      case ECONNABORTED:
+      case EINTR:
+        return true;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        out_of_descriptors();
+        return false;
+      default:
+        counters_.errors.fetch_add(1, std::memory_order_relaxed);
+        return false;
+    }
+  }
+  counters_.accepted.fetch_add(1, std::memory_order_relaxed);
+  hand_over(std::move(socket), shards::Address::of(address));
+  return true;
+}
+
+void Acceptor::hand_over(Socket socket, const shards::Address& remote) {
+  shards::Slot slot = shards::Slot::take(site_.handshakes);
+  if (!slot) {
+    counters_.refused.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (is_tcp() && site_.config.tcp_nodelay) socket.set_nodelay();
+  const auto adoption = std::make_shared<shards::Adoption>();
+  adoption->socket = std::move(socket);
+  adoption->uid = shards::mint_uid();
+  adoption->remote = remote;
+  adoption->listener = index_;
+  adoption->handshake = std::move(slot);
+  site_.bus->post_control(site_.bus->shard_of(adoption->uid), [adoption] {
+    static_cast<shards::Shard&>(*detail::Hub::current()).adopt(std::move(*adoption));
+  });
+}
+
+// Without a descriptor the waiting connection cannot even be refused, and the socket stays readable:
+// use the reserve to hang up on it, then look away for a moment.
+void Acceptor::out_of_descriptors() noexcept {
+  counters_.errors.fetch_add(1, std::memory_order_relaxed);
+  reserve_.close();
+  Socket(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC)).close();
+  reserve_ = open_reserve();
+  poll_.stop();
+  pause_.start<&Acceptor::on_pause_over>(*this, kPause);
+}
+
+void Acceptor::on_pause_over() noexcept {
+  poll_.watch<&Acceptor::on_incoming>(*this, UV_READABLE);
+}
+
+}  // namespace webshocket::engine

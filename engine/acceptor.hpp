@@ -1,0 +1,61 @@
+/// A listening socket: accepts, mints the uid, and so decides the shard.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <webshocket/config.hpp>
+
+#include "shards/loop.hpp"
+#include "shards/site.hpp"
+#include "shards/socket.hpp"
+
+namespace webshocket::engine {
+
+struct AcceptCounters {
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint64_t> errors{0};
+};
+
+class Acceptor {
+ public:
+  /// Binds and listens; accepts nothing yet. Throws `WebSocketError` that names the address.
+  Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // On the control loop.
+  void start(shards::Loop& loop) noexcept;
+  void stop() noexcept;
+
+  std::uint16_t port() const noexcept { return port_; }
+  const std::string& address() const noexcept { return address_; }
+  bool is_tcp() const noexcept { return listener_.unix_path.empty(); }
+
+ private:
+  void open_tcp();
+  void open_unix();
+  void on_incoming(int status, int events) noexcept;
+  void on_pause_over() noexcept;
+  bool accept_one() noexcept;
+  void hand_over(shards::Socket socket, const shards::Address& remote);
+  void out_of_descriptors() noexcept;
+
+  shards::Site& site_;
+  std::size_t index_;
+  const Listener& listener_;
+  AcceptCounters& counters_;
+  shards::Socket socket_;
+  shards::Socket reserve_;  ///< given up to be able to refuse when no descriptor is left
+  shards::Poll poll_;
+  shards::Timer pause_;
+  bool started_ = false;
+  std::uint16_t port_ = 0;
+  std::string address_;
+};
+
+}  // namespace webshocket::engine

@@ -1,0 +1,301 @@
+#include "engine/engine.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <future>
+#include <utility>
+
+#include <webshocket/error.hpp>
+#include <webshocket/queue_handler.hpp>
+
+#include "api/pull.hpp"
+#include "engine/config.hpp"
+
+namespace webshocket::engine {
+
+using shards::Shard;
+
+Engine::Engine(Config config, HandlerFactory factory) : site_(checked(std::move(config))) {
+  if (!factory) throw UsageError("a server needs a handler factory: per_shard<MyHandler>()");
+  site_.listeners = site_.config.listeners;
+  site_.routes.push_back({"", std::move(factory)});
+  site_.accept_queue =
+      std::make_shared<webshocket::detail::AcceptQueue>(site_.config.accept_queue_size);
+}
+
+Engine::~Engine() {
+  close();
+  site_.pool.reset();
+}
+
+shards::Site& Engine::site_before_start(const char* what) {
+  const std::scoped_lock lock(mutex_);
+  if (was_started_) throw UsageError(std::string(what) + " is for before the start");
+  return site_;
+}
+
+// --- start --------------------------------------------------------------------------------------
+
+void Engine::start() {
+  const std::scoped_lock lock(mutex_);
+  if (was_started_) throw UsageError("a server starts once; make another one");
+  try {
+    site_.bus = std::make_shared<shards::Bus>(site_.config.shards, site_.config.inbox_limit,
+                                              site_.config.fragment_size);
+    site_.pool = std::make_unique<shards::OffloadPool>(site_.config.offload_threads,
+                                                       site_.config.offload_queue_size);
+    loop_ = std::make_unique<shards::Loop>();
+    for (std::size_t i = 0; i < site_.listeners.size(); ++i) {
+      acceptors_.push_back(std::make_unique<Acceptor>(site_, i, accept_counters_));
+    }
+    build_shards();
+  } catch (...) {
+    acceptors_.clear();
+    loop_.reset();
+    site_.pool.reset();
+    site_.bus.reset();
+    throw;
+  }
+  std::uint16_t port = 0;
+  addresses_.clear();
+  for (const auto& acceptor : acceptors_) {
+    if (port == 0) port = acceptor->port();
+    addresses_.push_back(acceptor->address());
+  }
+  is_pull_style_ = dynamic_cast<QueueHandler*>(&shards_.front()->handler(0)) != nullptr;
+  port_.store(port, std::memory_order_release);
+  was_started_ = true;
+  stage_ = Stage::serving;
+  state_.store(ServerState::serving, std::memory_order_release);
+  thread_ = std::thread([this] { control(); });
+}
+
+void Engine::build_shards() {
+  try {
+    for (std::size_t i = 0; i < site_.config.shards; ++i) {
+      auto shard = std::make_unique<Shard>(site_, i);
+      shard->start();
+      shards_.push_back(std::move(shard));
+    }
+  } catch (...) {
+    undo_shards();
+    throw;
+  }
+}
+
+void Engine::undo_shards() noexcept {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    site_.bus->post_control(i, [shard = shards_[i].get()] {
+      shard->quiesce([shard] { shard->end(); });
+    });
+    shards_[i]->join();
+  }
+  shards_.clear();
+}
+
+// --- the control thread -------------------------------------------------------------------------
+
+void Engine::control() noexcept {
+  wake_.open(*loop_, control_inbox_.descriptor());
+  wake_.watch<&Engine::on_wake>(*this, UV_READABLE);
+  interrupt_.open(*loop_);
+  terminate_.open(*loop_);
+  for (const auto& acceptor : acceptors_) acceptor->start(*loop_);
+  loop_->run();
+  wake_.close();
+  interrupt_.close();
+  terminate_.close();
+  loop_->finish();
+  for (const auto& shard : shards_) shard->join();
+  state_.store(ServerState::closed, std::memory_order_release);
+  const std::scoped_lock lock(mutex_);
+  is_over_ = true;
+  changed_.notify_all();
+}
+
+void Engine::on_wake(int, int) noexcept {
+  control_inbox_.clear_wake();
+  for (shards::Inbox::Control task; control_inbox_.take(task);) task();
+}
+
+void Engine::on_signal() noexcept {
+  if (stage_ == Stage::serving) {
+    begin_drain();
+  } else {
+    hurry();
+  }
+}
+
+void Engine::begin_drain() noexcept {
+  if (stage_ != Stage::serving) return;
+  stage_ = Stage::draining;
+  state_.store(ServerState::draining, std::memory_order_release);
+  for (const auto& acceptor : acceptors_) acceptor->stop();
+  site_.accept_queue->close();
+  shards_left_ = shards_.size();
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    site_.bus->post_control(i, [this, shard = shards_[i].get()] {
+      shard->drain(site_.config.drain_timeout, [this] { post([this] { shard_done(); }); });
+    });
+  }
+}
+
+void Engine::hurry() noexcept {
+  if (stage_ != Stage::draining) return;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    site_.bus->post_control(i, [shard = shards_[i].get()] { shard->hurry(); });
+  }
+}
+
+void Engine::shard_done() noexcept {
+  if (--shards_left_ != 0) return;
+  if (stage_ == Stage::draining) {
+    begin_quiesce();
+  } else {
+    end_shards();
+  }
+}
+
+void Engine::begin_quiesce() noexcept {
+  stage_ = Stage::quiescing;
+  shards_left_ = shards_.size();
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    site_.bus->post_control(i, [this, shard = shards_[i].get()] {
+      shard->quiesce([this] { post([this] { shard_done(); }); });
+    });
+  }
+}
+
+void Engine::end_shards() noexcept {
+  stage_ = Stage::closed;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    site_.bus->post_control(i, [shard = shards_[i].get()] { shard->end(); });
+  }
+  site_.bus->close();
+  loop_->stop();
+}
+
+// --- callers ------------------------------------------------------------------------------------
+
+void Engine::close() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!was_started_) return;
+    if (!is_over_) {
+      post([this] { on_signal(); });  // the second one hurries the first
+    }
+  }
+  if (on_own_shard()) return;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return is_over_; });
+  if (thread_.joinable()) thread_.join();
+}
+
+void Engine::serve_forever() {
+  {
+    std::unique_lock lock(mutex_);
+    const bool start_first = !was_started_;
+    lock.unlock();
+    if (start_first) start();
+  }
+  if (on_own_shard()) throw UsageError("serve_forever() on a shard's thread would wait for itself");
+  post([this] {
+    interrupt_.start<&Engine::on_signal>(*this, SIGINT);
+    terminate_.start<&Engine::on_signal>(*this, SIGTERM);
+  });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return is_over_; });
+  if (thread_.joinable()) thread_.join();
+}
+
+std::vector<std::string> Engine::addresses() const {
+  const std::scoped_lock lock(mutex_);
+  return addresses_;
+}
+
+std::shared_ptr<shards::Bus> Engine::bus() const {
+  return state() == ServerState::closed ? nullptr : site_.bus;
+}
+
+bool Engine::on_own_shard() const noexcept {
+  const detail::Hub* here = detail::Hub::current();
+  for (const auto& shard : shards_) {
+    if (shard.get() == here) return true;
+  }
+  return false;
+}
+
+std::size_t Engine::route_of(std::string_view path) const {
+  if (path.empty()) return 0;
+  const std::size_t route = site_.route_of(path);
+  if (route == 0) throw UsageError("there is no route '" + std::string(path) + "'");
+  return route;
+}
+
+bool Engine::register_before_start(std::size_t route, const std::string& name,
+                                   const std::function<RpcMethod()>& make) {
+  const std::scoped_lock lock(mutex_);
+  if (was_started_) return false;
+  HandlerFactory& factory = site_.routes[route].factory;
+  factory = [inner = std::move(factory), name, make] {
+    auto handler = inner();
+    if (handler != nullptr) handler->rpc(name, make());
+    return handler;
+  };
+  return true;
+}
+
+void Engine::check_can_accept() const {
+  const std::scoped_lock lock(mutex_);
+  if (!was_started_) throw WebSocketError("accept() before the server was started");
+  if (!is_pull_style_) {
+    throw UsageError("accept() needs a QueueHandler: construct the Server without a factory");
+  }
+}
+
+void Engine::run_on_shard(std::size_t index, const std::function<void(Shard&)>& fn) {
+  Shard& shard = *shards_[index];
+  if (detail::Hub::current() == &shard) return fn(shard);
+  if (on_own_shard()) throw UsageError("this call would make one shard wait for another");
+  auto done = std::make_shared<std::promise<void>>();
+  auto result = done->get_future();
+  const auto running = bus();
+  // The task holds the promise alone, so that a shard that ends without running it breaks it.
+  const bool posted = running != nullptr && running->post_control(index, [&fn, &shard, done] {
+    try {
+      fn(shard);
+      done->set_value();
+    } catch (...) {
+      done->set_exception(std::current_exception());
+    }
+  });
+  done.reset();
+  if (!posted) throw WebSocketError("the server is not running");
+  // A task that was posted into the very end of a shard is not run any more: look for that too.
+  while (result.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+    const std::scoped_lock lock(mutex_);
+    if (is_over_) throw WebSocketError("the server closed meanwhile");
+  }
+  try {
+    result.get();
+  } catch (const std::future_error&) {
+    throw WebSocketError("the server closed meanwhile");
+  }
+}
+
+void Engine::run_on_any_shard(const std::function<void(Shard&)>& fn) {
+  if (bus() == nullptr) throw WebSocketError("the server is not running");
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i].get() == detail::Hub::current()) return fn(*shards_[i]);
+  }
+  run_on_shard(0, fn);
+}
+
+void Engine::run_on_shards(const std::function<void(Shard&)>& fn) {
+  if (bus() == nullptr) throw WebSocketError("the server is not running");
+  if (on_own_shard()) throw UsageError("this call would make one shard wait for another");
+  for (std::size_t i = 0; i < shards_.size(); ++i) run_on_shard(i, fn);
+}
+
+}  // namespace webshocket::engine
