@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "protocol/utf8.hpp"
+#include "protocol/text.hpp"
 
 namespace webshocket::protocol {
 namespace {
@@ -112,7 +112,7 @@ std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
   if (frame_.fin && received_ == 0 && message_.empty() && input.size() >= left) {
     const std::span<std::byte> payload = take(input, static_cast<std::size_t>(left));
     if (frame_.masked) apply_mask(payload, frame_.key);
-    if (opcode_ == Opcode::text && !is_utf8(as_text(payload))) {
+    if (opcode_ == Opcode::text && !is_text(as_text(payload))) {
       return fail(CloseCode::invalid_data, "Text is not valid UTF-8");
     }
     return finish_message(payload);
@@ -184,7 +184,7 @@ FrameEvent FrameReader::finish_close(std::span<const std::byte> body) noexcept {
     }
     event.code = static_cast<CloseCode>(code);
     event.reason = as_text(body.subspan(2));
-    if (!is_utf8(event.reason)) {
+    if (!is_text(event.reason)) {
       return fail(CloseCode::invalid_data, "Close reason is not valid UTF-8");
     }
   }
@@ -197,7 +197,7 @@ FrameEvent FrameReader::finish_close(std::span<const std::byte> body) noexcept {
 bool FrameReader::check_text(bool complete) noexcept {
   const std::string_view text = message_.text().substr(valid_text_);
   const std::size_t size = text.size() - (complete ? 0 : incomplete_utf8_tail(text));
-  if (!is_utf8(text.substr(0, size))) return false;
+  if (!is_text(text.substr(0, size))) return false;
   valid_text_ += size;
   return true;
 }

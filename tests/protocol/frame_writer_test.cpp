@@ -79,8 +79,10 @@ TEST_CASE("fragments as the Python framework cuts them") {
 }
 
 TEST_CASE("framed_size is what is written") {
-  for (const std::size_t payload : {0, 1, 125, 126, 500, 65535, 65536, 65537, 131072, 200060}) {
-    for (const std::size_t fragment : {0, 1, 2, 125, 126, 65535, 65536, 1000000}) {
+  for (const std::size_t payload :
+       std::vector<std::size_t>{0, 1, 125, 126, 500, 65535, 65536, 65537, 131072, 200060}) {
+    for (const std::size_t fragment :
+         std::vector<std::size_t>{0, 1, 2, 125, 126, 65535, 65536, 1000000}) {
       if (fragment == 1 && payload > 1000) continue;
       const std::string text(payload, 'x');
       Buffer out;

@@ -236,6 +236,7 @@ TEST_CASE("a head that can be read in two ways is refused") {
     CHECK(refused(with("A: b\r\n c\r\n")) == 400);
     CHECK(refused(with("A: b\r\n\tc\r\n")) == 400);
     CHECK(refused("GET / HTTP/1.1\r\n Host: a\r\n\r\n") == 400);
+    CHECK(read(with("A: b\r\n c\r\n")).fault == "A header is folded over two lines.");
   }
   SUBCASE("names") {
     for (const std::string_view line :
