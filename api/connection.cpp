@@ -12,6 +12,8 @@ Connection::Connection(detail::Hub& hub, Handler& handler, const Uid& uid,
                        detail::Form form) noexcept
     : hub_(&hub), handler_(&handler), uid_(uid), form_(form) {}
 
+Connection::Connection(detail::Hub& hub, const Uid& uid) noexcept : hub_(&hub), uid_(uid) {}
+
 Connection::~Connection() = default;
 
 Connection::State& Connection::extras() {
@@ -91,9 +93,8 @@ bool Peer::post(std::function<void(Connection&)> fn) const {
 }
 
 bool Peer::close(CloseCode code, std::string_view reason) const {
-  return post([code, text = std::string(reason)](Connection& connection) {
-    connection.close(code, text);
-  });
+  return post(
+      [code, text = std::string(reason)](Connection& connection) { connection.close(code, text); });
 }
 
 }  // namespace webshocket

@@ -33,7 +33,7 @@ Socket open_reserve() noexcept { return Socket(::open("/dev/null", O_RDONLY | O_
 
 /// A socket file that nobody listens on any more may be taken over.
 void remove_stale(const std::string& path, const sockaddr_un& address) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
   const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (::connect(probe.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
@@ -169,8 +169,8 @@ void Acceptor::hand_over(Socket socket, const shards::Address& remote) {
   });
 }
 
-// Without a descriptor the waiting connection cannot even be refused, and the socket stays readable:
-// use the reserve to hang up on it, then look away for a moment.
+// Without a descriptor the waiting connection cannot even be refused, and the socket stays
+// readable: use the reserve to hang up on it, then look away for a moment.
 void Acceptor::out_of_descriptors() noexcept {
   counters_.errors.fetch_add(1, std::memory_order_relaxed);
   reserve_.close();
@@ -180,8 +180,6 @@ void Acceptor::out_of_descriptors() noexcept {
   pause_.start<&Acceptor::on_pause_over>(*this, kPause);
 }
 
-void Acceptor::on_pause_over() noexcept {
-  poll_.watch<&Acceptor::on_incoming>(*this, UV_READABLE);
-}
+void Acceptor::on_pause_over() noexcept { poll_.watch<&Acceptor::on_incoming>(*this, UV_READABLE); }
 
 }  // namespace webshocket::engine

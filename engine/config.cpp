@@ -11,7 +11,8 @@
 namespace webshocket::engine {
 namespace {
 
-[[noreturn]] void refuse(std::string_view field, const std::string& value, std::string_view wanted) {
+[[noreturn]] void refuse(std::string_view field, const std::string& value,
+                         std::string_view wanted) {
   throw UsageError("Config::" + std::string(field) + " = " + value + ": " + std::string(wanted));
 }
 

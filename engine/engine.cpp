@@ -86,9 +86,8 @@ void Engine::build_shards() {
 
 void Engine::undo_shards() noexcept {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    site_.bus->post_control(i, [shard = shards_[i].get()] {
-      shard->quiesce([shard] { shard->end(); });
-    });
+    site_.bus->post_control(
+        i, [shard = shards_[i].get()] { shard->quiesce([shard] { shard->end(); }); });
     shards_[i]->join();
   }
   shards_.clear();

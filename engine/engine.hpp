@@ -63,8 +63,8 @@ class Engine {
   /// Throws what `Server::accept` promises where there is nothing to accept.
   void check_can_accept() const;
 
-  /// Runs `fn` on that shard and waits for its end; rethrows what it throws. Throws `WebSocketError`
-  /// if the shard has ended, `UsageError` on another shard's thread.
+  /// Runs `fn` on that shard and waits for its end; rethrows what it throws. Throws
+  /// `WebSocketError` if the shard has ended, `UsageError` on another shard's thread.
   void run_on_shard(std::size_t shard, const std::function<void(shards::Shard&)>& fn);
   /// The same on the shard whose thread this is, or on the first one.
   void run_on_any_shard(const std::function<void(shards::Shard&)>& fn);

@@ -30,8 +30,7 @@ void check_source(const Packet& packet, PacketSource wanted, const char* what) {
 Task<void> register_on_pool(engine::Engine& engine, std::string name,
                             std::function<RpcMethod()> make, std::size_t route) {
   auto work = [&] {
-    engine.run_on_shards(
-        [&](shards::Shard& shard) { shard.handler(route).rpc(name, make()); });
+    engine.run_on_shards([&](shards::Shard& shard) { shard.handler(route).rpc(name, make()); });
   };
   co_await offload(work);
 }
@@ -51,7 +50,8 @@ void Server::route(std::string path, HandlerFactory factory) {
   auto& site = engine_->site_before_start("route()");
   path = checked_path(std::move(path), "route");
   if (!factory) throw UsageError("route(\"" + path + "\"): no handler factory");
-  if (site.route_of(path) != 0) throw UsageError("route(\"" + path + "\"): it has a handler already");
+  if (site.route_of(path) != 0)
+    throw UsageError("route(\"" + path + "\"): it has a handler already");
   site.routes.push_back({std::move(path), std::move(factory)});
 }
 
@@ -97,8 +97,7 @@ bool Server::publish(const Names& channels, const Packet& packet, const Predicat
 
 bool Server::broadcast(Payload data, const Predicate& predicate) {
   const auto bus = engine_->bus();
-  return bus != nullptr &&
-         bus->broadcast(shards::Delivery::kAllRoutes, {data, nullptr}, predicate);
+  return bus != nullptr && bus->broadcast(shards::Delivery::kAllRoutes, {data, nullptr}, predicate);
 }
 
 bool Server::broadcast(Payload data, const PublishOptions& options) {
@@ -146,8 +145,7 @@ void Server::register_rpc(std::string name, std::function<RpcMethod()> make,
                           std::string_view route) {
   const std::size_t index = engine_->route_of(route);
   if (engine_->register_before_start(index, name, make)) return;
-  engine_->run_on_shards(
-      [&](shards::Shard& shard) { shard.handler(index).rpc(name, make()); });
+  engine_->run_on_shards([&](shards::Shard& shard) { shard.handler(index).rpc(name, make()); });
 }
 
 Task<void> Server::register_rpc_async(std::string name, std::function<RpcMethod()> make,

@@ -3,12 +3,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <xxhash.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <random>
 #include <utility>
-#include <xxhash.h>
 
 #include <webshocket/error.hpp>
 
@@ -30,7 +30,8 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-// --- Inbox ----------------------------------------------------------------------------------------
+// --- Inbox
+// ----------------------------------------------------------------------------------------
 
 Inbox::Inbox() : consumer_(queue_), event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (event_ < 0) {
@@ -71,7 +72,8 @@ void Inbox::clear_wake() noexcept {
   awake_.exchange(false, std::memory_order_acq_rel);
 }
 
-// --- Producers ------------------------------------------------------------------------------------
+// --- Producers
+// ------------------------------------------------------------------------------------
 
 /// A thread's producers, one per bus that it has ever posted to. They go back to their bus when the
 /// thread ends, or end with the bus: whichever dies first.
@@ -129,7 +131,8 @@ void Bus::return_producer(Producer& producer) noexcept {
   producer.lent = false;
 }
 
-// --- Bus ------------------------------------------------------------------------------------------
+// --- Bus
+// ------------------------------------------------------------------------------------------
 
 Bus::Bus(std::size_t shards, std::size_t inbox_limit, std::size_t fragment_size)
     : inbox_limit_(inbox_limit),
@@ -263,8 +266,7 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
 
 SendStatus Bus::send(const Uid& uid, Form form, const Content& content) {
   if (closed()) return SendStatus::dropped;
-  auto message =
-      Message::freeze(PacketSource::custom, std::nullopt, content, form, fragment_size_);
+  auto message = Message::freeze(PacketSource::custom, std::nullopt, content, form, fragment_size_);
   if (message == nullptr) throw PacketError("the value cannot be written in the peer's format");
   auto delivery = std::make_shared<Delivery>();
   delivery->uid = uid;

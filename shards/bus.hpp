@@ -35,9 +35,9 @@ struct Delivery {
   static constexpr std::size_t kAllRoutes = static_cast<std::size_t>(-1);
 
   Target target = Target::one;
-  Uid uid;                               ///< of one
+  Uid uid;  ///< of one
   std::string channel;
-  std::size_t route = kAllRoutes;        ///< of everybody
+  std::size_t route = kAllRoutes;  ///< of everybody
   Predicate predicate;
   std::shared_ptr<const Message> message;
   std::function<void(Connection&)> work;  ///< instead of a message, for one
@@ -62,9 +62,7 @@ class Inbox {
 
   /// False if the bound (0: none) would be passed.
   bool reserve(std::size_t bytes, std::size_t limit) noexcept;
-  void give_back(std::size_t bytes) noexcept {
-    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  }
+  void give_back(std::size_t bytes) noexcept { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
   void post_control(Control control);
   /// Costs a system call only if the shard sleeps.

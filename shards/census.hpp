@@ -1,21 +1,22 @@
 /// Who could want a message: counts of connections per shard, per bucket of channels, per form.
 #pragma once
 
+#include <xxhash.h>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <xxhash.h>
 
 #include "shards/message.hpp"
 
 namespace webshocket::shards {
 
-/// Raised before `subscribe` or `on_connect` returns, lowered when the last has gone; so a publisher
-/// sees everybody who was there before it. It may see too many, as channels share buckets: then a
-/// shard gets a message that it drops. Each count is written by its shard only; any thread reads.
+/// Raised before `subscribe` or `on_connect` returns, lowered when the last has gone; so a
+/// publisher sees everybody who was there before it. It may see too many, as channels share
+/// buckets: then a shard gets a message that it drops. Each count is written by its shard only; any
+/// thread reads.
 class Census {
  public:
   using Bucket = std::size_t;

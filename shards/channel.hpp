@@ -48,6 +48,8 @@ class Channel {
       return;
     }
     for (std::uint32_t i = 0, end = size_; i < end; ++i) {
+      // What `f` does with one is too long for the processor to look ahead to the next.
+      if (end - i > kAhead) __builtin_prefetch(many_[i + kAhead]);
       if (Subscriber* subscriber = many_[i]) f(*subscriber);
     }
   }
@@ -63,6 +65,8 @@ class Channel {
   void set_name(std::string_view name) noexcept { name_ = name; }
 
  private:
+  static constexpr std::uint32_t kAhead = 8;  // recipients_with_work in channels_bench
+
   Subscriber** list() noexcept { return capacity_ == 1 ? &one_ : many_; }
   void compact() noexcept;
   bool resize(std::uint32_t capacity) noexcept;

@@ -58,7 +58,7 @@ class ConnectionTable {
 
  private:
   std::size_t mask() const noexcept { return slots_.size() - 1; }
-  std::size_t home(const Uid& uid) const noexcept { return std::hash<Uid>{}(uid) & mask(); }
+  std::size_t home(const Uid& uid) const noexcept { return std::hash<Uid>{}(uid)&mask(); }
   std::size_t next(std::size_t i) const noexcept { return (i + 1) & mask(); }
 
   void place(TcpConnection& connection) noexcept {

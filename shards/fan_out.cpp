@@ -112,8 +112,8 @@ bool Shard::publish(const Handler&, std::span<const std::string_view> channels,
   std::vector<std::string> lacking;
   const bool posted = site_.bus->publish(channels, content, predicate, &lacking);
   for (const std::string& channel : lacking) {
-    log(LogLevel::warning, "publish to '" + channel +
-                               "': the value cannot be written in every subscriber's format");
+    log(LogLevel::warning,
+        "publish to '" + channel + "': the value cannot be written in every subscriber's format");
   }
   return posted;
 }

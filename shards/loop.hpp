@@ -1,8 +1,8 @@
 /// RAII over a libuv loop and its handles. The only file that turns `void* data` into a type.
 ///
 /// Lifetimes, as libuv has them: (1) what was opened must be closed; (2) a handle's memory may be
-/// reused only from its close callback; (3) a loop is freed when all its handles are closed, and then
-/// `uv_loop_close` returns 0.
+/// reused only from its close callback; (3) a loop is freed when all its handles are closed, and
+/// then `uv_loop_close` returns 0.
 #pragma once
 
 #include <uv.h>
@@ -70,9 +70,8 @@ class Poll {
   template <auto Closed, class T>
   void close(T& owner) noexcept {
     handle_.data = &owner;
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) noexcept {
-      (static_cast<T*>(handle->data)->*Closed)();
-    });
+    uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
+             [](uv_handle_t* handle) noexcept { (static_cast<T*>(handle->data)->*Closed)(); });
   }
   void close() noexcept { handles::close(handle_); }
 

@@ -19,9 +19,8 @@ constexpr std::array<std::span<const Form>, 3> kEncodings{kMsgpack, kJson, kRaw}
 std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view> channel,
                              const Content& content, Form form, protocol::Buffer& out) noexcept {
   if (form == Form::raw) {
-    return protocol::encode_raw(content.packet != nullptr ? Payload(content.packet->data)
-                                                          : content.data,
-                                out);
+    return protocol::encode_raw(
+        content.packet != nullptr ? Payload(content.packet->data) : content.data, out);
   }
   const Format format = webshocket::detail::format_of(form);
   const bool ok = content.packet != nullptr

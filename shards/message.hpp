@@ -86,8 +86,9 @@ class SharedBytes {
   std::size_t total_ = 0;
 };
 
-/// A message in one form on one shard: holds one atomic reference for all of that shard's recipients,
-/// who count among themselves without one (42 ns against 1.2 ns per recipient, two threads).
+/// A message in one form on one shard: holds one atomic reference for all of that shard's
+/// recipients, who count among themselves without one (42 ns against 1.2 ns per recipient, two
+/// threads).
 class Frame {
  public:
   Frame(std::shared_ptr<const Message> message, Form form, SharedBytes& bytes) noexcept

@@ -14,7 +14,8 @@
 
 namespace webshocket::shards {
 
-/// A small pool of its own: libuv's also serves DNS and files. The threads start with the first job.
+/// A small pool of its own: libuv's also serves DNS and files. The threads start with the first
+/// job.
 class OffloadPool {
  public:
   /// At most `queue_size` jobs wait (0: no bound).

@@ -37,7 +37,8 @@ class Outbox {
   /// The socket took so many bytes.
   void consume(std::size_t count) noexcept;
 
-  /// Drops everything that no byte has been sent of. What the peer has begun to receive stays whole.
+  /// Drops everything that no byte has been sent of. What the peer has begun to receive stays
+  /// whole.
   void drop_unsent() noexcept;
 
   /// For another connection. Large memory is given back.

@@ -196,7 +196,9 @@ bool Shard::take_inbound(std::size_t before, std::size_t after) noexcept {
 
 void Shard::on_wake(int, int) noexcept { drain_inbox(); }
 
-void Shard::on_timer() noexcept { timer_due_ = Clock::time_point::max(); }  // end_turn fires what is due
+void Shard::on_timer() noexcept {
+  timer_due_ = Clock::time_point::max();
+}  // end_turn fires what is due
 
 void Shard::end_turn() noexcept {
   if (inbox_left_) drain_inbox();
@@ -366,8 +368,8 @@ void Shard::quiesce(std::function<void()> quiet) noexcept {
       handler->on_stop();
     } catch (...) {
       counters_.handler_errors.add();
-      log(LogLevel::error, "on_stop failed: " + webshocket::detail::describe_exception(
-                                                    std::current_exception()));
+      log(LogLevel::error,
+          "on_stop failed: " + webshocket::detail::describe_exception(std::current_exception()));
     }
   }
   stopped_ = true;

@@ -43,7 +43,8 @@ class Shard final : public webshocket::detail::Hub, private Receiver {
 
   // --- any thread -----------------------------------------------------------------------------
 
-  /// Starts the thread and builds the handlers on it. Throws what they throw; then the thread is gone.
+  /// Starts the thread and builds the handlers on it. Throws what they throw; then the thread is
+  /// gone.
   void start();
   /// Waits for the thread's end.
   void join();

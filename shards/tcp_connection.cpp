@@ -307,9 +307,8 @@ bool TcpConnection::do_subscribe(std::span<const std::string_view> names) {
   std::size_t added = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (config.max_channel_name != 0 && names[i].size() > config.max_channel_name) return false;
-    const bool repeated =
-        std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
-        names.begin() + static_cast<std::ptrdiff_t>(i);
+    const bool repeated = std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i),
+                                    names[i]) != names.begin() + static_cast<std::ptrdiff_t>(i);
     if (!repeated && !channels.subscribed(*this, names[i])) ++added;
   }
   const std::size_t limit = config.max_subscribed_channels;
@@ -373,10 +372,10 @@ void TcpConnection::check_heartbeat() noexcept {
   if (ping_sent_) {
     shard_.counters().pings_unanswered.add();
     std::array<char, 96> reason{};
-    const int size = std::snprintf(
-        reason.data(), reason.size(),
-        "peer has not replied to ping/heartbeat request within %.1f second(s)",
-        std::chrono::duration<double>(config.ping_timeout).count());
+    const int size =
+        std::snprintf(reason.data(), reason.size(),
+                      "peer has not replied to ping/heartbeat request within %.1f second(s)",
+                      std::chrono::duration<double>(config.ping_timeout).count());
     begin_close(CloseCode::going_away, {reason.data(), static_cast<std::size_t>(size)});
     return set_deadline(std::chrono::milliseconds(10));
   }

@@ -58,7 +58,9 @@ struct Adoption {
   std::optional<Move> move;
 };
 
-class TcpConnection final : public Connection, public Subscriber, private webshocket::detail::TimerNode {
+class TcpConnection final : public Connection,
+                            public Subscriber,
+                            private webshocket::detail::TimerNode {
  public:
   TcpConnection(Shard& shard, Adoption adoption);
 
@@ -201,7 +203,7 @@ class TcpConnection final : public Connection, public Subscriber, private websho
   std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the shard, inside a message only
   std::unique_ptr<Outbox> outbox_;                 ///< lent by the shard, while there is output
   std::unique_ptr<Parked> parked_;
-  std::size_t reader_bytes_ = 0;  ///< of reader_, as the shard counts them
+  std::size_t reader_bytes_ = 0;                 ///< of reader_, as the shard counts them
   std::chrono::steady_clock::time_point heard_;  ///< of the last input, or of the PING
   Slot slot_;  ///< of the pending handshakes, then of the connections
 };

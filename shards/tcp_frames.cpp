@@ -94,8 +94,7 @@ bool TcpConnection::must_stop_reading() const noexcept {
   if (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) return true;
   if (parked_ == nullptr) return false;
   return !parked_->unread.empty() ||
-         (config.packet_queue_size != 0 &&
-          parked_->messages.size() >= config.packet_queue_size) ||
+         (config.packet_queue_size != 0 && parked_->messages.size() >= config.packet_queue_size) ||
          (config.packet_queue_bytes != 0 && parked_->bytes >= config.packet_queue_bytes);
 }
 
@@ -106,8 +105,8 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
   if (!waiting && !must_wait()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
   if (form() != Form::raw && calls_in_flight() != 0) {
-    const Packet packet = protocol::decode_packet(format(), message, shard_.decode_limits(),
-                                                  shard_.document());
+    const Packet packet =
+        protocol::decode_packet(format(), message, shard_.decode_limits(), shard_.document());
     if (detail::is_abort(packet)) return detail::dispatch(handler(), *this, packet);
   }
   park(opcode, message);
@@ -126,8 +125,7 @@ TcpConnection::Parked& TcpConnection::parked() {
 }
 
 void TcpConnection::park(Opcode opcode, std::span<const std::byte> message) {
-  parked().messages.emplace_back(opcode,
-                                 std::vector<std::byte>(message.begin(), message.end()));
+  parked().messages.emplace_back(opcode, std::vector<std::byte>(message.begin(), message.end()));
   parked_->bytes += message.size();
   shard_.count_parked(0, message.size());
   if (shard_.at_call_limit()) shard_.wait_for_call_limit(*this);

@@ -118,7 +118,8 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
       shard_.counters().http_requests.add();
       handshake_->answering = true;
       shard_.calls().start(
-          this, serve_file(folder.path, head.path.substr(folder.prefix.size()), handshake_->response),
+          this,
+          serve_file(folder.path, head.path.substr(folder.prefix.size()), handshake_->response),
           [this, head_only](std::exception_ptr error) {
             if (phase_ != Phase::http) return;
             if (error) return refuse_http({500, "Internal Server Error"});
@@ -263,8 +264,11 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   adoption->uid = moved_uid;
   adoption->remote = remote_;
   adoption->listener = listener_;
-  adoption->move = Move{handshake_->route, std::move(answer), std::move(handshake_->key),
-                        std::move(handshake_->subprotocol), std::move(handshake_->unread),
+  adoption->move = Move{handshake_->route,
+                        std::move(answer),
+                        std::move(handshake_->key),
+                        std::move(handshake_->subprotocol),
+                        std::move(handshake_->unread),
                         std::move(handshake_->slot)};
   doom();
   adoption->socket = std::move(socket_);

@@ -1,0 +1,104 @@
+// The server that tests of every kind drive: its command line and its methods are fixed.
+
+#include <CLI/CLI.hpp>
+#include <webshocket/webshocket.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "handlers.hpp"
+
+namespace ws = webshocket;
+
+namespace {
+
+struct Options {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::size_t shards = 0;
+  std::size_t max_connection = 0;
+  std::size_t max_subscribed_channels = 5;
+  std::size_t packet_limit = 16 * 1024 * 1024;
+  bool raw_echo = false;
+};
+
+constexpr const char* kRawEchoPath = "/raw/echo";
+constexpr const char* kRawSubscriberPath = "/raw/sub";
+constexpr const char* kRawPublisherPath = "/raw/pub";
+
+ws::Config config_of(const Options& options) {
+  ws::Config config;
+  config.host = options.host;
+  config.port = options.port;
+  config.shards = options.shards;
+  config.max_connections = options.max_connection;
+  config.max_subscribed_channels = options.max_subscribed_channels;
+  config.max_message = options.packet_limit;
+  config.max_elements = 0;
+  config.max_channel_name = 16 * 1024;
+  config.outbox_limit = 256 * 1024 * 1024;
+  config.outbox_total_limit = 2048UL * 1024 * 1024;
+  config.inbox_limit = 1024UL * 1024 * 1024;
+  config.inbound_total_limit = 1024UL * 1024 * 1024;
+  config.max_pending_handshakes = 0;
+  config.expose_errors = true;
+  config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
+  config.log = [](ws::LogLevel level, std::string_view text) {
+    if (level == ws::LogLevel::error) std::cerr << std::string(text) + "\n";
+  };
+  return config;
+}
+
+void serve(ws::Server& server, const Options& options) {
+  server.start();
+  std::cout << "listening on " << options.host << ":" << server.port() << std::endl;
+  server.serve_forever();
+}
+
+/// Every connection is raw, whatever its path.
+class AnyPathEcho : public conformance::RawEcho {
+ public:
+  ws::Upgrade on_upgrade(const ws::UpgradeRequest&) override { return ws::Upgrade::accept().raw(); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app{"The server that webshocket's conformance tests drive."};
+  app.add_option("--port", options.port, "0 takes any free port")->required();
+  app.add_option("--host", options.host)->capture_default_str();
+  app.add_option("--shards", options.shards, "event loops; 0: one per core");
+  app.add_option("--max-connection", options.max_connection, "0: unlimited");
+  app.add_option("--max-subscribed-channels", options.max_subscribed_channels, "0: unlimited")
+      ->capture_default_str();
+  app.add_option("--packet-limit", options.packet_limit, "bytes of one message")
+      ->capture_default_str();
+  app.add_flag("--raw-echo", options.raw_echo, "no packets: messages go back as they came");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    if (options.raw_echo) {
+      ws::Server server(config_of(options), ws::per_shard<AnyPathEcho>());
+      serve(server, options);
+    } else {
+      ws::Server server(config_of(options), ws::per_shard<conformance::Conformance>());
+      server.route(kRawEchoPath, ws::per_shard<conformance::RawEcho>());
+      server.route(kRawSubscriberPath, ws::per_shard<conformance::RawSubscriber>());
+      server.route(kRawPublisherPath, ws::per_shard<conformance::RawPublisher>());
+      serve(server, options);
+    }
+  } catch (const ws::UsageError& error) {
+    std::cerr << "conformance_server: " << error.what() << "\n";
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << "conformance_server: " << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
