@@ -145,6 +145,24 @@ template <class A>
 inline constexpr bool is_special = std::same_as<std::remove_cvref_t<A>, Values> ||
                                    std::same_as<std::remove_cvref_t<A>, KeywordValues>;
 
+/// 0: a plain one, which stands before `Values`, which stands before `KeywordValues`.
+template <class A>
+inline constexpr int parameter_rank = std::same_as<std::remove_cvref_t<A>, Values>          ? 1
+                                      : std::same_as<std::remove_cvref_t<A>, KeywordValues> ? 2
+                                                                                            : 0;
+
+template <class... A>
+constexpr bool parameters_in_order() {
+  int last = 0;
+  bool in_order = true;
+  const auto check = [&](int rank) {
+    in_order = in_order && (rank > last || (rank == 0 && last == 0));
+    last = rank;
+  };
+  (check(parameter_rank<A>), ...);
+  return in_order;
+}
+
 template <class Tuple>
 struct Parameters;
 template <class... A>
@@ -153,6 +171,7 @@ struct Parameters<std::tuple<A...>> {
   static constexpr std::size_t kPlain = (0 + ... + (is_special<A> ? 0 : 1));
   static constexpr bool kValues = (std::same_as<std::remove_cvref_t<A>, Values> || ...);
   static constexpr bool kKeywords = (std::same_as<std::remove_cvref_t<A>, KeywordValues> || ...);
+  static constexpr bool kInOrder = parameters_in_order<A...>();
   static constexpr bool kReadable =
       ((is_special<A> || is_readable<std::remove_cvref_t<A>>()) && ...);
   /// What a coroutine may take: values that own what they show.
@@ -216,6 +235,9 @@ class InvokerOf final : public Invoker {
       "webshocket: a coroutine RPC method takes owning types by value (std::string, not "
       "std::string_view or const std::string&): the message is gone when it resumes; only "
       "Connection& may be a reference");
+  static_assert(Params::kInOrder,
+                "webshocket: Values (*args) and KeywordValues (**kwargs) are the last parameters "
+                "of an RPC method, in this order");
   static_assert(Params::kNoOutParameters,
                 "webshocket: an RPC method takes its arguments by value or const reference; "
                 "Connection& stands first");
