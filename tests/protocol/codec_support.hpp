@@ -156,8 +156,8 @@ class RandomValue {
   }
 
   void write(Sink& sink, std::size_t depth) {
-    const auto kind = depth > 5 ? 9 : below(10);
-    const std::size_t size = below(5) == 0 ? below(40) : below(5);
+    const auto kind = depth > 4 ? 9 : below(10);
+    const std::size_t size = below(6) == 0 ? below(24) : below(5);
     if (kind < 2 || (depth == 0 && kind < 6)) {
       sink.begin_map(size);
       for (std::size_t i = 0; i < size; ++i) {

@@ -253,14 +253,14 @@ TEST_CASE("msgpack: text that is not UTF-8 is mended") {
 }
 
 TEST_CASE("msgpack: random values come back equal") {
-  for (std::uint32_t seed = 0; seed < 2000; ++seed) {
+  for (std::uint32_t seed = 0; seed < 1000; ++seed) {
     CAPTURE(seed);
     const Document document = random_document(Format::msgpack, seed);
     const Bytes message = to_msgpack(document);
     const Document decoded = from_msgpack(message);
     CHECK(decoded.root() == document.root());
     CHECK(to_msgpack(decoded) == message);
-    if (seed < 200) {
+    if (message.size() < 300) {
       for (std::size_t size = 0; size < message.size(); ++size) {
         CHECK_FALSE(refusal(std::span(message).first(size)).empty());
       }

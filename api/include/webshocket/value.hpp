@@ -44,6 +44,8 @@ class Value {
   static constexpr Value of(std::uint64_t value) noexcept;
   static constexpr Value of(double value) noexcept;
   static constexpr Value of(std::string_view text) noexcept;
+  // Without it, a pointer would be a bool.
+  static constexpr Value of(const char* text) noexcept { return of(std::string_view(text)); }
   static constexpr Value of(std::span<const std::byte> bytes) noexcept;
   static constexpr Value of(std::int8_t ext_type, std::span<const std::byte> bytes) noexcept;
   static constexpr Value of(std::span<const Value> elements) noexcept;
