@@ -178,14 +178,19 @@ void Engine::end_shards() noexcept {
 // --- callers ------------------------------------------------------------------------------------
 
 void Engine::close() {
+  const bool may_wait = !on_own_shard();
   {
     const std::scoped_lock lock(mutex_);
     if (!was_started_) return;
     if (!is_over_) {
-      post([this] { on_signal(); });  // the second one hurries the first
+      const bool in_a_hurry = may_wait && std::exchange(close_waits_, true);
+      post([this, in_a_hurry] {
+        begin_drain();
+        if (in_a_hurry) hurry();
+      });
     }
   }
-  if (on_own_shard()) return;
+  if (!may_wait) return;
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return is_over_; });
   if (thread_.joinable()) thread_.join();

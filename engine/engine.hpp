@@ -111,6 +111,7 @@ class Engine {
   std::condition_variable changed_;
   bool was_started_ = false;
   bool is_pull_style_ = false;
+  bool close_waits_ = false;  ///< somebody waits in close(): the next one hurries it
   bool is_over_ = false;
   std::thread thread_;
 };

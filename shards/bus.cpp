@@ -131,6 +131,11 @@ void Bus::return_producer(Producer& producer) noexcept {
   producer.lent = false;
 }
 
+std::size_t Bus::producer_count() const {
+  const std::scoped_lock lock(producers_mutex_);
+  return producers_.size();
+}
+
 // --- Bus
 // ------------------------------------------------------------------------------------------
 

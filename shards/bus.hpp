@@ -123,6 +123,9 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   SendStatus send(const Uid& uid, Form form, const Content& content) override;
   bool post(const Uid& uid, std::function<void(Connection&)> fn) override;
 
+  /// As many as threads have posted at the same time, not as there have been threads.
+  std::size_t producer_count() const;
+
   /// From here on nothing is accepted any more.
   void close() noexcept { closed_.store(true, std::memory_order_release); }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
@@ -160,7 +163,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   Census census_;
   std::atomic<bool> closed_{false};
-  std::mutex producers_mutex_;  ///< at a thread's first post and at its end, never in between
+  mutable std::mutex producers_mutex_;  ///< at a thread's first post and at its end, never in between
   std::vector<std::unique_ptr<Producer>> producers_;
 };
 

@@ -7,10 +7,7 @@
 namespace webshocket::shards {
 
 Channels::Channels(ChannelsOptions options)
-    : options_(options),
-      patterns_(options.seed),
-      cache_(options.match_cache_bytes),
-      publish_(options.first_publish) {
+    : options_(options), patterns_(options.seed), cache_(options.match_cache_bytes) {
   options_.tried_at_once = std::min(options_.tried_at_once, kMostTriedAtOnce);
 }
 
@@ -191,10 +188,9 @@ std::vector<std::string_view> Channels::patterns() const {
   return names;
 }
 
-// Four thousand million publishes take an hour or a year; the one after them has to forget all
-// marks.
 std::uint32_t Channels::next_publish() noexcept {
-  if (++publish_ != 0) return publish_;
+  if (publish_ < options_.publish_numbers) return ++publish_;
+  // Else a mark of the last round would pass for one of this.
   const auto forget = [](const Channel& channel) {
     channel.for_each([](Subscriber& subscriber) { subscriber.seen_ = 0; });
   };

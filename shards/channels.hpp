@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -24,8 +24,9 @@ struct ChannelsOptions {
   /// Up to so many candidate patterns (8 at most) are tried anew at each publish, which costs less
   /// than remembering.
   std::uint32_t tried_at_once = 8;
-  /// Where the numbering of publishes begins; tests begin shortly before its end.
-  std::uint32_t first_publish = 0;
+  /// After so many publishes to more than one list their numbers begin anew, at the cost of a walk
+  /// over all subscribers. Only tests want less.
+  std::uint32_t publish_numbers = std::numeric_limits<std::uint32_t>::max();
 };
 
 /// One thread: the shard's. A publish costs what its recipients cost, plus a look-up per length of

@@ -50,7 +50,9 @@ void TcpConnection::start(std::optional<Move> move) noexcept {
 // --- the socket -------------------------------------------------------------------------------
 
 void TcpConnection::watch() noexcept {
-  const int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
+  int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
+  // While it is not read, a reset must be noticed all the same.
+  if (!reading_ && !input_ended_) events |= UV_DISCONNECT;
   if (events == 0) {
     poll_.stop();
   } else {
@@ -68,6 +70,11 @@ void TcpConnection::on_ready(int status, int events) noexcept {
   if (phase_ == Phase::doomed) return;
   if (status != 0) return doom();
   if ((events & UV_WRITABLE) != 0) flush();
+  if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
+    // A FIN: what was sent before it is still to be read.
+    input_ended_ = true;
+    return watch();
+  }
   // Exactly one read per turn, so that no socket starves the rest.
   if ((events & UV_READABLE) == 0 || !reading_ || phase_ == Phase::doomed) return;
   const std::span<std::byte> buffer = shard_.read_buffer();

@@ -104,6 +104,8 @@ class TcpConnection final : public Connection,
     std::deque<std::pair<Opcode, std::vector<std::byte>>> messages;
     std::size_t bytes = 0;
     protocol::Buffer unread;
+    std::optional<CloseCode> close;  ///< the peer's last word, behind the messages
+    std::string close_reason;
   };
 
   ~TcpConnection() override;
@@ -191,7 +193,8 @@ class TcpConnection final : public Connection,
   bool close_sent_ = false;
   bool close_received_ = false;
   bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
-  bool output_ended_ = false;        ///< half-closed
+  bool output_ended_ = false;        ///< half-closed by us
+  bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
   bool ping_sent_ = false;
   bool is_connected_ = false;  ///< on_connect was called: on_disconnect will be
   bool is_buried_ = false;

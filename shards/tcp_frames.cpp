@@ -71,6 +71,12 @@ void TcpConnection::take_event(const protocol::FrameEvent& event) noexcept {
 }
 
 void TcpConnection::take_close(CloseCode code, std::string_view reason) noexcept {
+  if (phase_ == Phase::open && parked_ != nullptr && !parked_->messages.empty()) {
+    // Its turn comes after the messages that were sent before it.
+    parked_->close = code;
+    parked_->close_reason = reason;
+    return set_reading(false);
+  }
   close_received_ = true;
   finish_after_flush_ = true;
   if (!close_sent_) {
@@ -93,7 +99,7 @@ bool TcpConnection::must_stop_reading() const noexcept {
   const Config& config = shard_.config();
   if (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) return true;
   if (parked_ == nullptr) return false;
-  return !parked_->unread.empty() ||
+  return !parked_->unread.empty() || parked_->close.has_value() ||
          (config.packet_queue_size != 0 && parked_->messages.size() >= config.packet_queue_size) ||
          (config.packet_queue_bytes != 0 && parked_->bytes >= config.packet_queue_bytes);
 }
@@ -158,11 +164,11 @@ void TcpConnection::take_parked() noexcept {
 
 void TcpConnection::take_unread() noexcept {
   if (parked_ == nullptr) return;
-  protocol::Buffer unread = std::move(parked_->unread);
-  shard_.count_parked(parked_->bytes + unread.size(), 0);
-  parked_.reset();
+  const std::unique_ptr<Parked> parked = std::move(parked_);
+  shard_.count_parked(parked->bytes + parked->unread.size(), 0);
   set_reading(true);
-  take_frames(unread.span());
+  if (parked->close) take_close(*parked->close, parked->close_reason);
+  take_frames(parked->unread.span());
 }
 
 }  // namespace webshocket::shards
