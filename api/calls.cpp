@@ -11,10 +11,7 @@
 namespace webshocket::detail {
 
 Call::Call(Calls& calls, Hub& hub, Connection* connection, std::unique_ptr<Coroutine> coroutine)
-    : CallScope(hub),
-      calls_(calls),
-      coroutine_(std::move(coroutine)),
-      connection_(connection) {
+    : CallScope(hub), calls_(calls), coroutine_(std::move(coroutine)), connection_(connection) {
   coroutine_->promise().scope = this;
 }
 

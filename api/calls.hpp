@@ -20,7 +20,8 @@ namespace webshocket::detail {
 
 class Calls;
 
-/// How a coroutine that answers no RPC request ended: null, or what it threw (`Cancelled` included).
+/// How a coroutine that answers no RPC request ended: null, or what it threw (`Cancelled`
+/// included).
 using TaskDone = std::function<void(std::exception_ptr)>;
 
 /// One of them. Deletes itself when it ends.
@@ -52,7 +53,7 @@ class Call final : public CallScope, private ResultSink {
   std::string call_id_;
   std::chrono::steady_clock::time_point started_;
   std::optional<RpcErrorCode> error_;
-  bool aborted_ = false;       ///< the client wants no answer any more
+  bool aborted_ = false;  ///< the client wants no answer any more
   bool waits_for_outbox_ = false;
 
   // Anything else:

@@ -44,8 +44,8 @@ class RpcDispatch final : private ResultSink {
 
   void fail(std::exception_ptr error) noexcept {
     if (method_ == nullptr) return event_failed(connection_, "an RPC call", std::move(error));
-    error_ = respond_exception(connection_, *method_, request_.call_id, std::move(error),
-                               is_stream_);
+    error_ =
+        respond_exception(connection_, *method_, request_.call_id, std::move(error), is_stream_);
     after();
   }
 
@@ -55,7 +55,8 @@ class RpcDispatch final : private ResultSink {
   bool take_rate() {
     const RateLimit& limit = *method_->rate_limit();
     if (ConnectionAccess::rates(connection_).take(method_.get(), limit, started_)) return true;
-    refuse(RpcErrorCode::rate_limit_exceeded, "Rate limit exceeded for RPC method '" + name() + "'.");
+    refuse(RpcErrorCode::rate_limit_exceeded,
+           "Rate limit exceeded for RPC method '" + name() + "'.");
     if (limit.disconnect) connection_.close(CloseCode::try_again_later, "Rate limit exceeded");
     return false;
   }
@@ -143,8 +144,9 @@ void dispatch_rpc(Handler& handler, Connection& connection, RpcRequest request) 
 /// Runs an awaitable event; the connection's packets wait until it ends.
 void start_event(Connection& connection, std::string_view event, Task<void> task) {
   ConnectionAccess::event_in_flight(connection) = true;
-  ConnectionAccess::hub(connection).calls().start(
-      &connection, std::move(task), [&connection, event](std::exception_ptr error) {
+  ConnectionAccess::hub(connection)
+      .calls()
+      .start(&connection, std::move(task), [&connection, event](std::exception_ptr error) {
         ConnectionAccess::event_in_flight(connection) = false;
         if (!error) return;
         try {

@@ -43,7 +43,8 @@ void after_call(Connection& connection, const RpcMethod& method, std::string_vie
                 const RpcRequest* request, const RpcOutcome& outcome) noexcept;
 
 /// An exception out of an event: logged, counted, and the connection closes with 1011.
-void event_failed(Connection& connection, std::string_view event, std::exception_ptr error) noexcept;
+void event_failed(Connection& connection, std::string_view event,
+                  std::exception_ptr error) noexcept;
 
 /// "std::runtime_error: boom", for the log.
 std::string describe_exception(std::exception_ptr error) noexcept;

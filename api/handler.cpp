@@ -61,7 +61,8 @@ detail::Hub& Handler::checked_hub() const {
 RpcMethod& Handler::add_method(std::string name, RpcMethod method) {
   if (hub_ != nullptr) hub_->check_thread();
   if (name.empty()) throw UsageError("an RPC method needs a name");
-  if (name.starts_with("__")) throw UsageError("RPC method '" + name + "': names with __ are taken");
+  if (name.starts_with("__"))
+    throw UsageError("RPC method '" + name + "': names with __ are taken");
   method.name_ = name;
   auto& place = methods_[std::move(name)];
   place = std::make_shared<RpcMethod>(std::move(method));
@@ -85,9 +86,8 @@ std::vector<const RpcMethod*> Handler::methods() const {
   std::vector<const RpcMethod*> list;
   list.reserve(methods_.size());
   for (const auto& [name, method] : methods_) list.push_back(method.get());
-  std::ranges::sort(list, {}, [](const RpcMethod* method) -> const std::string& {
-    return method->name();
-  });
+  std::ranges::sort(list, {},
+                    [](const RpcMethod* method) -> const std::string& { return method->name(); });
   return list;
 }
 
@@ -160,8 +160,8 @@ void Handler::spawn(Task<void> task) {
     } catch (const Cancelled&) {  // NOLINT(bugprone-empty-catch): the shard stops
     } catch (...) {
       hub.counters().handler_errors.add();
-      hub.log(LogLevel::error, "a spawned task failed: " +
-                                   detail::describe_exception(std::current_exception()));
+      hub.log(LogLevel::error,
+              "a spawned task failed: " + detail::describe_exception(std::current_exception()));
     }
   });
 }
@@ -192,7 +192,8 @@ Task<void> repeat(detail::Hub& hub, std::shared_ptr<bool> running, std::chrono::
 
 TimerHandle Handler::every(std::chrono::nanoseconds period, std::function<void()> function) {
   detail::Hub& hub = checked_hub();
-  if (period <= std::chrono::nanoseconds(0)) throw UsageError("every(): the period must be positive");
+  if (period <= std::chrono::nanoseconds(0))
+    throw UsageError("every(): the period must be positive");
   auto running = std::make_shared<bool>(true);
   TimerHandle handle(running);
   spawn(repeat(hub, std::move(running), period, std::move(function)));
