@@ -155,7 +155,7 @@ template <class... A>
 constexpr bool parameters_in_order() {
   int last = 0;
   bool in_order = true;
-  const auto check = [&](int rank) {
+  [[maybe_unused]] const auto check = [&](int rank) {  // with no parameters
     in_order = in_order && (rank > last || (rank == 0 && last == 0));
     last = rank;
   };
