@@ -34,8 +34,7 @@ FakeWorkers::~FakeWorkers() {
 }
 
 void FakeWorkers::start(OffloadJob& job) {
-  Running& running = jobs_.emplace_back();
-  running.job = &job;
+  Running& running = jobs_.emplace_back(Running{&job, {}, false});
   running.thread = std::thread([this, &running] {
     running.job->run();
     {

@@ -18,7 +18,11 @@ class SignalAwaiter;
 /// One wait of one coroutine. Made on its shard, fired on any thread, kept alive by both sides, so
 /// that it does not matter which of them gives up first.
 class Signal : public std::enable_shared_from_this<Signal> {
+  struct Private {};
+
  public:
+  explicit Signal(Private) : mailbox_(Hub::current()->mailbox()) {}
+
   /// For a coroutine of the shard whose thread this is.
   static std::shared_ptr<Signal> make() { return std::make_shared<Signal>(Private{}); }
 
@@ -28,15 +32,11 @@ class Signal : public std::enable_shared_from_this<Signal> {
 
  private:
   friend class SignalAwaiter;
-  struct Private {};
 
   std::shared_ptr<Mailbox> mailbox_;
   // Of the shard's thread:
   SignalAwaiter* awaiter_ = nullptr;
   bool fired_ = false;
-
- public:
-  explicit Signal(Private) : mailbox_(Hub::current()->mailbox()) {}
 };
 
 /// `co_await` gives whether the signal came before the time was over.
