@@ -24,7 +24,7 @@ class ChannelsModel {
   bool subscribe(int client, const std::string& name) {
     auto it = find(name);
     if (it == channels_.end()) {
-      channels_.push_back({name, {}});
+      channels_.push_back({name, Glob(name), {}});
       it = channels_.end() - 1;
     }
     if (std::find(it->clients.begin(), it->clients.end(), client) != it->clients.end())
@@ -64,7 +64,7 @@ class ChannelsModel {
       if (!is_pattern(channel.name) && channel.name == name) add(channel);
     }
     for (const Channel& channel : channels_) {
-      if (is_pattern(channel.name) && Glob(channel.name).matches(name)) add(channel);
+      if (is_pattern(channel.name) && channel.glob.matches(name)) add(channel);
     }
     return found;
   }
@@ -91,6 +91,7 @@ class ChannelsModel {
  private:
   struct Channel {
     std::string name;
+    Glob glob;
     std::vector<int> clients;  // in the order of subscribing
   };
   std::vector<Channel>::iterator find(const std::string& name) {
