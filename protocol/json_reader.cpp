@@ -11,6 +11,8 @@
 
 #include <rapidjson/reader.h>
 
+#include <array>
+#include <cassert>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -20,6 +22,49 @@
 #include "protocol/json_number.hpp"
 #include "protocol/json_string.hpp"
 #include "protocol/text.hpp"
+
+namespace webshocket::protocol {
+namespace {
+
+/// Names the parser whose stack is the one below.
+struct OnTheStack {};
+
+}  // namespace
+}  // namespace webshocket::protocol
+
+/// Where the parser remembers what is open: two numbers per level, of which there are at most as
+/// many as the handler allows, and one that it refuses. RapidJSON's own stack allocates, and adds
+/// to a null pointer. Strings and numbers are not pushed in the mode that we use.
+template <>
+class rapidjson::internal::Stack<webshocket::protocol::OnTheStack> {
+ public:
+  Stack(webshocket::protocol::OnTheStack*, std::size_t) noexcept {}
+
+  void Clear() noexcept { size_ = 0; }
+  template <class T>
+  T* Push(std::size_t count = 1) noexcept {
+    T* const place = reinterpret_cast<T*>(bytes_.data() + size_);
+    size_ += count * sizeof(T);
+    assert(size_ <= bytes_.size());
+    return place;
+  }
+  template <class T>
+  T* Pop(std::size_t count) noexcept {
+    assert(size_ >= count * sizeof(T));
+    size_ -= count * sizeof(T);
+    return reinterpret_cast<T*>(bytes_.data() + size_);
+  }
+  template <class T>
+  T* Top() noexcept {
+    return reinterpret_cast<T*>(bytes_.data() + size_ - sizeof(T));
+  }
+
+ private:
+  static constexpr std::size_t kLevels = webshocket::Sink::kMaxDepth + 1;
+
+  alignas(SizeType) std::array<std::byte, kLevels * 2 * sizeof(SizeType)> bytes_;
+  std::size_t size_ = 0;
+};
 
 namespace webshocket::protocol {
 namespace {
@@ -197,25 +242,6 @@ class SaxHandler {
   std::string_view why_;
 };
 
-/// RapidJSON's stack of open containers, in the arena.
-class ArenaAllocator {
- public:
-  explicit ArenaAllocator(detail::Arena& arena) noexcept : arena_(&arena) {}
-  // The parser's class wants it, but is always given an allocator.
-  ArenaAllocator() noexcept = default;
-
-  void* Malloc(std::size_t size) { return size == 0 ? nullptr : arena_->allocate(size); }
-  void* Realloc(void* old, std::size_t old_size, std::size_t size) {
-    void* const place = Malloc(size);
-    if (old_size != 0) std::memcpy(place, old, old_size);
-    return place;
-  }
-  static void Free(void*) noexcept {}
-
- private:
-  detail::Arena* arena_ = nullptr;
-};
-
 std::string_view explain(rapidjson::ParseErrorCode code) noexcept {
   switch (code) {
     case rapidjson::kParseErrorDocumentEmpty:
@@ -245,8 +271,7 @@ bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
   }
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
                               rapidjson::kParseNumbersAsStringsFlag;
-  ArenaAllocator allocator(builder.arena());
-  rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, ArenaAllocator> reader(&allocator);
+  rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, OnTheStack> reader;
   Stream stream(message, builder.arena());
   SaxHandler handler(stream, builder, limits);
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
