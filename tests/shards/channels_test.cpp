@@ -17,7 +17,6 @@ using webshocket::shards::Channels;
 using webshocket::shards::ChannelsOptions;
 using webshocket::shards::Subscriber;
 using webshocket::tests::Client;
-using webshocket::tests::Comparison;
 using Ids = std::vector<int>;
 using Names = std::vector<std::string_view>;
 
@@ -360,119 +359,5 @@ TEST_CASE("the numbering of publishes begins anew without losing a copy") {
     s.channels.subscribe(s.b, "x*");
     CHECK(s.publish("x") == Ids{1, 2});
     s.channels.remove(s.b);
-  }
-}
-
-TEST_CASE("the cache is bounded, also by the length of its lists") {
-  constexpr std::size_t kLimit = 16 * 1024;
-  Channels channels({.match_cache_bytes = kLimit, .tried_at_once = 0});
-  Client client(1);
-  for (int i = 0; i < 20; ++i)
-    channels.subscribe(client, std::string(static_cast<std::size_t>(i + 1), '*') + "x?");
-  for (int i = 0; i < 1000; ++i) {
-    const std::string name = std::to_string(i) + "xy";
-    int copies = 0;
-    channels.for_each_match(name, [&](Subscriber&) { ++copies; });
-    CHECK(copies == 1);
-    CHECK(channels.match_cache().bytes() <= kLimit);
-  }
-  CHECK(channels.match_cache().size() > 10);
-  SUBCASE("a list that is too long by itself is used and forgotten") {
-    for (int i = 0; i < 4000; ++i) channels.subscribe(client, "[" + std::to_string(i) + "z]");
-    int copies = 0;
-    channels.for_each_match("z", [&](Subscriber&) { ++copies; });
-    CHECK(copies == 1);
-    CHECK(channels.match_cache().bytes() <= kLimit);
-  }
-  SUBCASE("lists that grow count") {
-    for (int i = 0; i < 2000; ++i) channels.subscribe(client, "*[x" + std::to_string(i) + "]y");
-    CHECK(channels.match_cache().bytes() <= kLimit);
-  }
-  channels.remove(client);
-}
-
-TEST_CASE("a new pattern leaves the cache alone where it cannot match") {
-  Shard s;
-  s.channels.subscribe(s.a, "*");
-  for (const char* name : {"a.1", "a.2", "b.1"}) CHECK(s.publish(name) == Ids{1});
-  s.channels.subscribe(s.b, "a.[2]");
-  s.channels.unsubscribe(s.b, "a.[2]");
-  CHECK(s.channels.match_cache().size() == 3);
-}
-
-TEST_CASE("thousands of random operations, compared with a simple model") {
-  struct Setting {
-    ChannelsOptions options;
-    int clients;
-    int names;
-  };
-  const Setting settings[] = {
-      {{.seed = 1}, 12, 6},
-      {kCached, 12, 6},
-      {{.match_cache_bytes = 1500, .tried_at_once = 0}, 40, 20},
-      {{.match_cache_bytes = 1, .tried_at_once = 2}, 100, 10},
-      {{.tried_at_once = 3, .publish_numbers = 7}, 60, 4},
-  };
-  unsigned seed = 1;
-  for (const Setting& setting : settings) {
-    std::mt19937 random(seed++);
-    const auto below = [&](int limit) {
-      return static_cast<int>(random() % static_cast<unsigned>(limit));
-    };
-    std::vector<std::string> published;
-    for (int i = 0; i < setting.names; ++i) {
-      std::string name;
-      for (int length = below(4); length >= 0; --length) name += "ab."[below(3)];
-      published.push_back(name);
-    }
-    std::vector<std::string> names = published;
-    for (int i = 0; i < setting.names * 2; ++i) {
-      std::string name = published[static_cast<std::size_t>(below(setting.names))];
-      name = name.substr(0, static_cast<std::size_t>(below(4)));
-      for (int parts = below(3); parts >= 0; --parts) {
-        constexpr const char* kParts[] = {"*", "?", "[ab]", "[!a]", "a", "b*", ".*"};
-        name += kParts[below(7)];
-      }
-      names.push_back(name);
-    }
-    const auto any_name = [&] {
-      return names[static_cast<std::size_t>(below(static_cast<int>(names.size())))];
-    };
-    const auto any_published = [&] {
-      return published[static_cast<std::size_t>(below(setting.names))];
-    };
-
-    Comparison both(setting.options, setting.clients);
-    for (int step = 0; step < 6000; ++step) {
-      const int client = below(setting.clients);
-      CAPTURE(step);
-      switch (below(12)) {
-        case 0:
-        case 1:
-        case 2:
-        case 3:
-          REQUIRE(both.subscribe(client, any_name()));
-          break;
-        case 4:
-        case 5:
-          REQUIRE(both.unsubscribe(client, any_name()));
-          break;
-        case 6:
-          REQUIRE(both.reconnect(client));
-          break;
-        case 7:
-          REQUIRE(both.subscribed(client, any_name()));
-          break;
-        case 8:
-          REQUIRE(both.state(client));
-          break;
-        case 9:
-          REQUIRE(both.publish_and_disconnect(any_published(), client, below(setting.clients)));
-          break;
-        default:
-          REQUIRE(both.publish(any_published()));
-          break;
-      }
-    }
   }
 }
