@@ -109,7 +109,8 @@ void DocumentBuilder::string(std::string_view text) {
     ok_ = false;
     return;
   }
-  push(Value::of(copy_ ? arena().copy(text) : text));
+  if (copy_) text = arena().copy(text);
+  ::new (place()) Value(Value::of(text));
 }
 
 void DocumentBuilder::binary(std::span<const std::byte> bytes) {
@@ -117,7 +118,8 @@ void DocumentBuilder::binary(std::span<const std::byte> bytes) {
     ok_ = false;
     return;
   }
-  push(Value::of(copy_ ? arena().copy(bytes) : bytes));
+  if (copy_) bytes = arena().copy(bytes);
+  ::new (place()) Value(Value::of(bytes));
 }
 
 void DocumentBuilder::ext(std::int8_t type, std::span<const std::byte> bytes) {
@@ -125,12 +127,13 @@ void DocumentBuilder::ext(std::int8_t type, std::span<const std::byte> bytes) {
     ok_ = false;
     return;
   }
-  push(Value::of(type, copy_ ? arena().copy(bytes) : bytes));
+  if (copy_) bytes = arena().copy(bytes);
+  ::new (place()) Value(Value::of(type, bytes));
 }
 
 void DocumentBuilder::begin_array(std::size_t) { open(false); }
 
-void DocumentBuilder::end_array() { place(Value::of(arena().copy(close(false)))); }
+void DocumentBuilder::end_array() { end(Value::of(arena().copy(close(false)))); }
 
 void DocumentBuilder::begin_map(std::size_t) { open(true); }
 
@@ -138,7 +141,7 @@ void DocumentBuilder::end_map() {
   const std::span<const Value> flat = close(true);
   const std::size_t count = flat.size() / 2;
   if (flat.size() % 2 != 0) ok_ = false;
-  if (count == 0) return place(Value::of(std::span<const Value::Member>()));
+  if (count == 0) return end(Value::of(std::span<const Value::Member>()));
 
   const auto members = std::span(reinterpret_cast<Value::Member*>(arena().allocate(
                                      count * sizeof(Value::Member), alignof(Value::Member))),
@@ -150,7 +153,7 @@ void DocumentBuilder::end_map() {
   }
   const std::size_t kept = count <= kFewMembers ? drop_duplicates_of_few(members)
                                                 : drop_duplicates_of_many(members, arena());
-  place(Value::of(std::span<const Value::Member>(members.first(kept))));
+  end(Value::of(std::span<const Value::Member>(members.first(kept))));
 }
 
 void DocumentBuilder::grow() {
@@ -167,7 +170,7 @@ void DocumentBuilder::open(bool map) {
   const std::size_t around = frame_;
   frame_ = size_;
   // The lowest bit tells what is open.
-  push(Value::of(static_cast<std::int64_t>(around) * 2 + (map ? 1 : 0)));
+  ::new (place()) Value(Value::of(static_cast<std::int64_t>(around) * 2 + (map ? 1 : 0)));
 }
 
 std::span<const Value> DocumentBuilder::close(bool map) {
@@ -180,7 +183,7 @@ std::span<const Value> DocumentBuilder::close(bool map) {
   return {stack_ + frame_ + 1, size_ - frame_ - 1};
 }
 
-void DocumentBuilder::place(Value container) {
+void DocumentBuilder::end(Value container) {
   if (frame_ == kNoFrame) return;
   const std::int64_t around = stack_[frame_].integer();
   stack_[frame_] = container;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -38,11 +39,11 @@ class DocumentBuilder final : public Sink {
   /// Where borrowed strings may live that the message does not hold.
   Arena& arena() noexcept { return document_.arena(); }
 
-  void null() override { push(Value()); }
-  void boolean(bool value) override { push(Value::of(value)); }
-  void integer(std::int64_t value) override { push(Value::of(value)); }
-  void unsigned_integer(std::uint64_t value) override { push(Value::of(value)); }
-  void real(double value) override { push(Value::of(value)); }
+  void null() override { ::new (place()) Value(); }
+  void boolean(bool value) override { ::new (place()) Value(Value::of(value)); }
+  void integer(std::int64_t value) override { ::new (place()) Value(Value::of(value)); }
+  void unsigned_integer(std::uint64_t value) override { ::new (place()) Value(Value::of(value)); }
+  void real(double value) override { ::new (place()) Value(Value::of(value)); }
   void string(std::string_view text) override;
   void binary(std::span<const std::byte> bytes) override;
   void ext(std::int8_t type, std::span<const std::byte> bytes) override;
@@ -54,14 +55,16 @@ class DocumentBuilder final : public Sink {
  private:
   static constexpr std::size_t kInline = 64;
 
-  void push(Value value) {
+  /// For the next value. It is made in place: made elsewhere and copied, the copy would wait for
+  /// the parts to arrive in memory.
+  void* place() {
     if (size_ == capacity_) grow();
-    stack_[size_++] = value;
+    return &stack_[size_++];
   }
   void grow();
   void open(bool map);
   std::span<const Value> close(bool map);
-  void place(Value container);
+  void end(Value container);
 
   Document& document_;
   const bool copy_;
