@@ -304,3 +304,16 @@ TEST_CASE("document: a writer that makes no value is found out") {
   };
   CHECK_THROWS_AS(Document::of(Nothing{}), PacketError);
 }
+
+TEST_CASE("document: the deepest value can be copied, compared and told") {
+  struct Deep {
+    void write(Sink& sink) const {
+      for (std::size_t i = 0; i < Sink::kMaxDepth; ++i) sink.begin_array(1);
+      for (std::size_t i = 0; i < Sink::kMaxDepth; ++i) sink.end_array();
+    }
+  };
+  const Document document = Document::of(Deep{});
+  const Document copy = clone(document.root());
+  CHECK(copy.root() == document.root());
+  CHECK(to_string(copy.root()).size() == 2 * Sink::kMaxDepth);
+}
