@@ -259,8 +259,7 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
 SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded) {
   const std::size_t shard = shard_of(delivery->uid);
   if (member.bus == this && member.shard == shard) {
-    member.receiver->receive(*delivery);
-    return SendStatus::ok;
+    return member.receiver->receive(*delivery) ? SendStatus::ok : SendStatus::dropped;
   }
   Inbox& inbox = *inboxes_[shard];
   if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;

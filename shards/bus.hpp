@@ -93,7 +93,8 @@ class Inbox {
 /// What the bus delivers to on a shard's own thread.
 class Receiver {
  public:
-  virtual void receive(const Delivery& delivery) noexcept = 0;
+  /// For one: false if the connection is gone or its outbox is full.
+  virtual bool receive(const Delivery& delivery) noexcept = 0;
 
  protected:
   ~Receiver() = default;

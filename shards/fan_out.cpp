@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "api/access.hpp"
+#include "api/dispatch.hpp"
 #include "shards/shard.hpp"
 
 namespace webshocket::shards {
@@ -34,19 +35,20 @@ class Frames {
 
 }  // namespace
 
-void Shard::receive(const Delivery& delivery) noexcept { deliver(delivery); }
+bool Shard::receive(const Delivery& delivery) noexcept {
+  if (delivery.work) return run_work(delivery);
+  return deliver(delivery).delivered != 0;
+}
 
-std::size_t Shard::deliver(const Delivery& delivery) noexcept {
+Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
   Frames frames(delivery, shared_bytes_);
-  std::size_t tried = 0;
-  std::size_t delivered = 0;
-  std::size_t dropped = 0;
+  Outcome outcome;
   const auto give = [&](TcpConnection& connection) {
-    ++tried;
+    ++outcome.tried;
     if (!delivery.predicate.empty() && !delivery.predicate(connection)) return;
     const FrameRef* frame = frames.of(webshocket::detail::ConnectionAccess::form(connection));
     if (frame == nullptr) return;
-    ++(connection.deliver(*frame) ? delivered : dropped);
+    ++(connection.deliver(*frame) ? outcome.delivered : outcome.dropped);
   };
   switch (delivery.target) {
     case Delivery::Target::channel:
@@ -63,27 +65,26 @@ std::size_t Shard::deliver(const Delivery& delivery) noexcept {
         }
       }
       break;
-    case Delivery::Target::one: {
-      TcpConnection* connection = table_.find(delivery.uid);
-      if (connection == nullptr) break;
-      if (delivery.work) {
-        if (connection->is_open()) {
-          try {
-            delivery.work(*connection);
-          } catch (...) {
-            counters_.handler_errors.add();
-            log(LogLevel::error, "posted work failed");
-          }
-        }
-        return 1;
-      }
-      give(*connection);
+    case Delivery::Target::one:
+      if (TcpConnection* connection = table_.find(delivery.uid)) give(*connection);
       break;
-    }
   }
-  counters_.deliveries.add(delivered + dropped);
-  counters_.deliveries_dropped.add(dropped);
-  return tried;
+  counters_.deliveries.add(outcome.delivered + outcome.dropped);
+  counters_.deliveries_dropped.add(outcome.dropped);
+  return outcome;
+}
+
+bool Shard::run_work(const Delivery& delivery) noexcept {
+  TcpConnection* connection = table_.find(delivery.uid);
+  if (connection == nullptr || !connection->is_open()) return false;
+  try {
+    delivery.work(*connection);
+  } catch (...) {
+    counters_.handler_errors.add();
+    log(LogLevel::error,
+        "posted work failed: " + webshocket::detail::describe_exception(std::current_exception()));
+  }
+  return true;
 }
 
 void Shard::drain_inbox() noexcept {
@@ -97,7 +98,12 @@ void Shard::drain_inbox() noexcept {
   std::size_t bytes = 0;
   for (std::shared_ptr<const Delivery> delivery; inbox_.take(delivery);) {
     bytes += delivery->cost();
-    recipients += deliver(*delivery) + 1;
+    ++recipients;
+    if (delivery->work) {
+      run_work(*delivery);
+    } else {
+      recipients += deliver(*delivery).tried;
+    }
     if (recipients >= kRecipientsPerTurn) {
       inbox_left_ = true;
       break;

@@ -155,8 +155,14 @@ class Shard final : public webshocket::detail::Hub, private Receiver {
 
   // fan_out.cpp
   void drain_inbox() noexcept;
-  void receive(const Delivery& delivery) noexcept override;
-  std::size_t deliver(const Delivery& delivery) noexcept;
+  bool receive(const Delivery& delivery) noexcept override;
+  struct Outcome {
+    std::size_t tried = 0;
+    std::size_t delivered = 0;
+    std::size_t dropped = 0;
+  };
+  Outcome deliver(const Delivery& delivery) noexcept;
+  bool run_work(const Delivery& delivery) noexcept;
 
   Site& site_;
   const std::size_t index_;

@@ -74,7 +74,10 @@ Uid uid_on(const Bus& bus, std::size_t shard) {
 }
 
 struct Recorder : Receiver {
-  void receive(const Delivery& delivery) noexcept override { channels.push_back(delivery.channel); }
+  bool receive(const Delivery& delivery) noexcept override {
+    channels.push_back(delivery.channel);
+    return true;
+  }
   std::vector<std::string> channels;
 };
 

@@ -15,10 +15,10 @@ namespace webshocket {
 
 /// Where connections come in.
 struct Listener {
-  std::string host = "127.0.0.1";  ///< an address; "0.0.0.0" and "::" are all of them
-  std::uint16_t port = 0;          ///< 0: any free one
-  std::string unix_path;           ///< a unix socket instead of host and port, if not empty
-  std::vector<std::string> paths;  ///< upgrades are accepted on these paths only; empty: on all
+  std::string host = "127.0.0.1";       ///< an address; "0.0.0.0" and "::" are all of them
+  std::uint16_t port = 0;               ///< 0: any free one
+  std::string unix_path = {};           ///< a unix socket instead of host and port, if not empty
+  std::vector<std::string> paths = {};  ///< of upgrades: only on these; empty: on all
 };
 
 /// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
@@ -49,7 +49,7 @@ struct Config {
   std::chrono::milliseconds ping_interval{20'000};    ///< of silence, then PING; 0: never
   std::chrono::milliseconds ping_timeout{20'000};     ///< for the PONG, then CLOSE 1001
   std::chrono::milliseconds close_timeout{5'000};     ///< for the peer's answer to CLOSE
-  std::chrono::milliseconds drain_timeout{10'000};    ///< for all of `close()`
+  std::chrono::milliseconds drain_timeout{10'000};    ///< for all of `close()`; 0: cut off at once
 
   // Messages in.
   std::size_t max_message = 1024 * 1024;                ///< beyond: 1009

@@ -68,7 +68,7 @@ class Peer {
   /// the server has ended.
   bool post(std::function<void(Connection&)> fn) const;
 
-  /// False when the server has ended.
+  /// False as with `post`.
   bool close(CloseCode code = CloseCode::normal, std::string_view reason = {}) const;
 
   friend bool operator==(const Peer& left, const Peer& right) noexcept {
