@@ -81,8 +81,7 @@ std::vector<std::string> Server::addresses() const { return engine_->addresses()
 // --- sending ------------------------------------------------------------------------------------
 
 bool Server::publish(const Names& channels, Payload data, const Predicate& predicate) {
-  const auto bus = engine_->bus();
-  return bus != nullptr && bus->publish(channels.list(), {data, nullptr}, predicate);
+  return engine_->publish(channels.list(), {data, nullptr}, predicate);
 }
 
 bool Server::publish(const Names& channels, Payload data, const PublishOptions& options) {
@@ -91,8 +90,7 @@ bool Server::publish(const Names& channels, Payload data, const PublishOptions& 
 
 bool Server::publish(const Names& channels, const Packet& packet, const Predicate& predicate) {
   check_source(packet, PacketSource::channel, "publish");
-  const auto bus = engine_->bus();
-  return bus != nullptr && bus->publish(channels.list(), {nullptr, &packet}, predicate);
+  return engine_->publish(channels.list(), {nullptr, &packet}, predicate);
 }
 
 bool Server::broadcast(Payload data, const Predicate& predicate) {

@@ -117,10 +117,7 @@ bool Shard::publish(const Handler&, std::span<const std::string_view> channels,
   if (burying_ && draining_) return false;
   std::vector<std::string> lacking;
   const bool posted = site_.bus->publish(channels, content, predicate, &lacking);
-  for (const std::string& channel : lacking) {
-    log(LogLevel::warning,
-        "publish to '" + channel + "': the value cannot be written in every subscriber's format");
-  }
+  site_.warn_of_lacking(lacking);
   return posted;
 }
 

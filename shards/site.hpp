@@ -97,6 +97,16 @@ struct Site {
     return 0;
   }
 
+  /// Of a publish: the channels where somebody's format could not hold the value. Any thread.
+  void warn_of_lacking(const std::vector<std::string>& channels) const {
+    if (!config.log) return;
+    for (const std::string& channel : channels) {
+      config.log(LogLevel::warning,
+                 "publish to '" + channel +
+                     "': the value cannot be written in every subscriber's format");
+    }
+  }
+
   Config config;
   std::vector<Listener> listeners;
   std::vector<Route> routes;

@@ -37,7 +37,8 @@ void TcpConnection::settle_reader() noexcept {
   if (!fits && phase_ == Phase::open) {
     shard_.take_inbound(std::exchange(reader_bytes_, 0), 0);
     reader_->reset();
-    fail(CloseCode::try_again_later, "inbound_total_limit reached");
+    begin_close(CloseCode::try_again_later, "inbound_total_limit reached");
+    finish_after_flush_ = true;  // what follows cannot be told apart any more
   }
 }
 
