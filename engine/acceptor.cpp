@@ -57,8 +57,13 @@ Acceptor::Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& cou
   }
 }
 
-Acceptor::~Acceptor() {
+Acceptor::~Acceptor() { close(); }
+
+// The file goes while the socket still listens: once it does not, the file may be a successor's.
+void Acceptor::close() noexcept {
+  if (!socket_.is_open()) return;
   if (!is_tcp()) ::unlink(listener_.unix_path.c_str());
+  socket_.close();
 }
 
 void Acceptor::open_tcp() {
@@ -115,7 +120,7 @@ void Acceptor::stop() noexcept {
   if (!std::exchange(started_, false)) return;
   pause_.close();
   poll_.close();
-  socket_.close();
+  close();
 }
 
 void Acceptor::on_incoming(int, int) noexcept {

@@ -39,6 +39,7 @@ class Acceptor {
  private:
   void open_tcp();
   void open_unix();
+  void close() noexcept;
   void on_incoming(int status, int events) noexcept;
   void on_pause_over() noexcept;
   bool accept_one() noexcept;

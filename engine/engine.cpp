@@ -31,15 +31,32 @@ Engine::~Engine() {
 
 shards::Site& Engine::site_before_start(const char* what) {
   const std::scoped_lock lock(mutex_);
-  if (was_started_) throw UsageError(std::string(what) + " is for before the start");
+  if (is_starting_ || was_started_) {
+    throw UsageError(std::string(what) + " is for before the start");
+  }
   return site_;
 }
 
 // --- start --------------------------------------------------------------------------------------
 
 void Engine::start() {
-  const std::scoped_lock lock(mutex_);
-  if (was_started_) throw UsageError("a server starts once; make another one");
+  {
+    const std::scoped_lock lock(mutex_);
+    if (is_starting_ || was_started_) throw UsageError("a server starts once; make another one");
+    is_starting_ = true;
+  }
+  try {
+    build();
+  } catch (...) {
+    const std::scoped_lock lock(mutex_);
+    is_starting_ = false;
+    throw;
+  }
+}
+
+// Without the lock, as the handlers that are built may call the server.
+void Engine::build() {
+  std::vector<std::unique_ptr<Shard>> built;
   try {
     site_.bus = std::make_shared<shards::Bus>(site_.config.shards, site_.config.inbox_limit,
                                               site_.config.fragment_size);
@@ -49,7 +66,7 @@ void Engine::start() {
     for (std::size_t i = 0; i < site_.listeners.size(); ++i) {
       acceptors_.push_back(std::make_unique<Acceptor>(site_, i, accept_counters_));
     }
-    build_shards();
+    built = build_shards();
   } catch (...) {
     acceptors_.clear();
     loop_.reset();
@@ -57,40 +74,56 @@ void Engine::start() {
     site_.bus.reset();
     throw;
   }
+  const std::scoped_lock lock(mutex_);
+  shards_ = std::move(built);
   std::uint16_t port = 0;
-  addresses_.clear();
   for (const auto& acceptor : acceptors_) {
     if (port == 0) port = acceptor->port();
     addresses_.push_back(acceptor->address());
   }
   is_pull_style_ = dynamic_cast<QueueHandler*>(&shards_.front()->handler(0)) != nullptr;
   port_.store(port, std::memory_order_release);
+  is_starting_ = false;
   was_started_ = true;
   stage_ = Stage::serving;
   state_.store(ServerState::serving, std::memory_order_release);
   thread_ = std::thread([this] { control(); });
 }
 
-void Engine::build_shards() {
+std::vector<std::unique_ptr<Shard>> Engine::build_shards() {
+  std::vector<std::unique_ptr<Shard>> built;
   try {
     for (std::size_t i = 0; i < site_.config.shards; ++i) {
       auto shard = std::make_unique<Shard>(site_, i);
       shard->start();
-      shards_.push_back(std::move(shard));
+      built.push_back(std::move(shard));
     }
   } catch (...) {
-    undo_shards();
+    undo_shards(built);
     throw;
   }
+  return built;
 }
 
-void Engine::undo_shards() noexcept {
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    site_.bus->post_control(
-        i, [shard = shards_[i].get()] { shard->quiesce([shard] { shard->end(); }); });
-    shards_[i]->join();
+void Engine::undo_shards(const std::vector<std::unique_ptr<Shard>>& built) noexcept {
+  for (std::size_t i = 0; i < built.size(); ++i) {
+    std::promise<void> ended;
+    auto result = ended.get_future();
+    site_.bus->post_control(i, [shard = built[i].get(), &ended] {
+      shard->quiesce([shard, &ended] {
+        shard->end();
+        ended.set_value();
+      });
+    });
+    // It may have asked shards that are not there, and waits for what they say.
+    while (result.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) {
+      for (std::size_t absent = 0; absent < site_.bus->shards(); ++absent) {
+        if (absent >= i && absent < built.size()) continue;
+        for (shards::Inbox::Control task; site_.bus->inbox(absent).take(task);) task = nullptr;
+      }
+    }
+    built[i]->join();
   }
-  shards_.clear();
 }
 
 // --- the control thread -------------------------------------------------------------------------
@@ -222,12 +255,18 @@ std::shared_ptr<shards::Bus> Engine::bus() const {
   return state() == ServerState::closed ? nullptr : site_.bus;
 }
 
+bool Engine::publish(std::span<const std::string_view> channels, const shards::Content& content,
+                     const Predicate& predicate) {
+  const auto running = bus();
+  if (running == nullptr) return false;
+  std::vector<std::string> lacking;
+  const bool posted = running->publish(channels, content, predicate, &lacking);
+  site_.warn_of_lacking(lacking);
+  return posted;
+}
+
 bool Engine::on_own_shard() const noexcept {
-  const detail::Hub* here = detail::Hub::current();
-  for (const auto& shard : shards_) {
-    if (shard.get() == here) return true;
-  }
-  return false;
+  return site_.bus != nullptr && site_.bus->has_this_thread();
 }
 
 std::size_t Engine::route_of(std::string_view path) const {

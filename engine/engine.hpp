@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,6 +55,8 @@ class Engine {
 
   /// The bus, while there are shards to reach.
   std::shared_ptr<shards::Bus> bus() const;
+  bool publish(std::span<const std::string_view> channels, const shards::Content& content,
+               const Predicate& predicate);
   bool on_own_shard() const noexcept;
   /// Throws `UsageError` if there is none. Empty: the one of all other paths.
   std::size_t route_of(std::string_view path) const;
@@ -74,8 +77,9 @@ class Engine {
  private:
   enum class Stage : std::uint8_t { idle, serving, draining, quiescing, closed };
 
-  void build_shards();
-  void undo_shards() noexcept;
+  void build();
+  std::vector<std::unique_ptr<shards::Shard>> build_shards();
+  void undo_shards(const std::vector<std::unique_ptr<shards::Shard>>& built) noexcept;
   void control() noexcept;
   void on_wake(int status, int events) noexcept;
   void on_signal() noexcept;
@@ -109,6 +113,7 @@ class Engine {
   // Between callers; never on a message's way.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  bool is_starting_ = false;  ///< handlers are being built, and may ask for what they like
   bool was_started_ = false;
   bool is_pull_style_ = false;
   bool close_waits_ = false;  ///< somebody waits in close(): the next one hurries it

@@ -155,6 +155,8 @@ Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver) noe
 }
 Bus::Membership::~Membership() { member = {}; }
 
+bool Bus::has_this_thread() const noexcept { return member.bus == this; }
+
 std::size_t Bus::shard_of(const Uid& uid) const noexcept {
   return XXH3_64bits_withSeed(uid.bytes.data(), uid.bytes.size(), seed_) % inboxes_.size();
 }

@@ -106,6 +106,8 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   ~Bus() override;
 
   std::size_t shards() const noexcept { return inboxes_.size(); }
+  /// Whether this is the thread of one of its shards. Any thread.
+  bool has_this_thread() const noexcept;
   /// Any thread.
   std::size_t shard_of(const Uid& uid) const noexcept;
   std::size_t shard_of(std::string_view pin_key) const noexcept;

@@ -1,7 +1,6 @@
 #include "shards/shard.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <future>
 #include <random>
 #include <utility>
@@ -30,6 +29,21 @@ class ShardMailbox final : public webshocket::detail::Mailbox {
  private:
   std::weak_ptr<Bus> bus_;
   std::size_t shard_;
+};
+
+/// A gather under way. Its end is the answer: also of a shard that has gone without a word.
+struct Question {
+  Question(webshocket::detail::GatherJob& asked,
+           std::shared_ptr<webshocket::detail::Mailbox> asker) noexcept
+      : job(asked), home(std::move(asker)) {}
+  Question(const Question&) = delete;
+  Question& operator=(const Question&) = delete;
+  ~Question() {
+    home->post([&job = job] { job.done(); });
+  }
+
+  webshocket::detail::GatherJob& job;
+  std::shared_ptr<webshocket::detail::Mailbox> home;
 };
 
 std::uint64_t random_seed() {
@@ -82,9 +96,15 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   try {
     build_handlers();
   } catch (...) {
+    const auto error = std::current_exception();
+    // What the handlers before that one have begun must end before they do.
+    stopped_ = true;
+    quiet_ = [this] { end(); };
+    stay_awake_.set(true);
+    loop_.run();
     handlers_.clear();
     close_handles();
-    started(std::current_exception());
+    started(error);
     return;
   }
   started(nullptr);
@@ -306,12 +326,11 @@ void Shard::gather(const Handler& asker, webshocket::detail::GatherJob& job) {
   const std::size_t shards = shard_count();
   const std::size_t route = HandlerAccess::route(asker);
   job.prepare(shards);
-  auto left = std::make_shared<std::atomic<std::size_t>>(shards);
+  const auto question = std::make_shared<Question>(job, mailbox_);
   for (std::size_t i = 0; i < shards; ++i) {
-    site_.bus->post_control(i, [&job, route, left, home = mailbox_] {
+    site_.bus->post_control(i, [question, route] {
       auto& here = static_cast<Shard&>(*Hub::current());
-      job.run(here.handler(route), here.shard());
-      if (left->fetch_sub(1, std::memory_order_acq_rel) == 1) home->post([&job] { job.done(); });
+      question->job.run(here.handler(route), here.shard());
     });
   }
 }

@@ -178,7 +178,11 @@ bool TcpConnection::admit(std::size_t size) noexcept {
 }
 
 void TcpConnection::close_slow(std::string_view reason) noexcept {
-  if (outbox_ != nullptr) outbox_->drop_unsent();
+  if (outbox_ != nullptr) {
+    const std::size_t own = outbox_->own_bytes();
+    outbox_->drop_unsent();
+    shard_.count_outbox(own, outbox_->own_bytes());
+  }
   begin_close(CloseCode::try_again_later, reason);
 }
 
@@ -242,7 +246,10 @@ void TcpConnection::flush() noexcept {
     for (const iovec& part : parts.first(count)) offered += part.iov_len;
     const ssize_t sent = socket_.send(parts.first(count));
     if (sent == -EAGAIN) break;
-    if (sent < 0) return doom();
+    if (sent < 0) {
+      shard_.count_outbox(own, outbox_->own_bytes());
+      return doom();
+    }
     shard_.counters().bytes_sent.add(static_cast<std::uint64_t>(sent));
     outbox_->consume(static_cast<std::size_t>(sent));
     if (static_cast<std::size_t>(sent) < offered) break;
