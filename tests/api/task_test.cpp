@@ -134,8 +134,9 @@ class Worker : public ws::Handler {
     const Guard guard(alive);
     auto shout = [text] { return text + "!"; };
     std::string named = co_await ws::offload(shout);
-    std::thread::id* const place = &worked_on;
-    co_await ws::offload([&] { *place = std::this_thread::get_id(); });
+    std::thread::id thread;
+    co_await ws::offload([&] { thread = std::this_thread::get_id(); });
+    worked_on = thread;
     co_return co_await ws::offload([&] { return named + text; });
   }
   ws::Task<std::string> work_fails() {
