@@ -11,8 +11,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-POSIX = ["arpa/", "fcntl.h", "netdb.h", "netinet/", "poll.h", "pthread.h", "sched.h", "signal.h", "sys/",
-         "unistd.h"]
+POSIX = ["arpa/", "fcntl.h", "netdb.h", "netinet/", "poll.h", "pthread.h", "sched.h", "signal.h", "stdlib.h",
+         "sys/", "unistd.h"]
 API = ["webshocket/", "api/"]
 PROTOCOL = [*API, "protocol/"]
 SHARDS = [*PROTOCOL, "shards/"]
