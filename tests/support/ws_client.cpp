@@ -2,7 +2,6 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -27,8 +26,12 @@ UpgradeOptions options_of(Dialect dialect, std::string path) {
   return {.path = std::move(path), .subprotocol = subprotocol};
 }
 
-WsClient::WsClient(std::uint16_t port, Dialect dialect) : dialect_(dialect), peer_(port) {
-  peer_.upgrade(options_of(dialect));
+WsClient::WsClient(std::uint16_t port, Dialect dialect, std::string path,
+                   std::vector<std::string> headers)
+    : dialect_(dialect), peer_(port) {
+  UpgradeOptions options = options_of(dialect, std::move(path));
+  options.headers = std::move(headers);
+  peer_.upgrade(options);
 }
 
 // --- calls ------------------------------------------------------------------------------------
@@ -54,13 +57,13 @@ std::string WsClient::start(std::string_view method, std::string_view args,
 }
 
 OwnedPacket WsClient::response(std::string_view call_id) {
+  const std::string id(call_id);
   for (;;) {
-    const auto found = std::ranges::find_if(responses_, [&](const OwnedPacket& packet) {
-      return packet->response()->call_id == call_id;
-    });
+    const auto found = responses_.find(id);
     if (found != responses_.end()) {
-      OwnedPacket packet = std::move(*found);
-      responses_.erase(found);
+      OwnedPacket packet = std::move(found->second.front());
+      found->second.pop_front();
+      if (found->second.empty()) responses_.erase(found);
       return packet;
     }
     need_more();
@@ -68,9 +71,7 @@ OwnedPacket WsClient::response(std::string_view call_id) {
 }
 
 bool WsClient::has_response(std::string_view call_id) const {
-  return std::ranges::any_of(responses_, [&](const OwnedPacket& packet) {
-    return packet->response()->call_id == call_id;
-  });
+  return responses_.contains(std::string(call_id));
 }
 
 std::string WsClient::answer(std::string_view call_id) {
@@ -145,7 +146,8 @@ void WsClient::sort(const Frame& frame) {
   if (!frame.fin) return;
   OwnedPacket packet = decode(message_);
   message_.clear();
-  auto& queue = packet->response() != nullptr ? responses_ : events_;
+  auto& queue = packet->response() != nullptr ? responses_[std::string(packet->response()->call_id)]
+                                              : events_;
   queue.push_back(std::move(packet));
 }
 

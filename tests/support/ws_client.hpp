@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 #include <webshocket/packet.hpp>
 
@@ -32,7 +34,9 @@ UpgradeOptions options_of(Dialect dialect, std::string path = "/");
 /// description; bytes come out as base64.
 class WsClient {
  public:
-  explicit WsClient(std::uint16_t port, Dialect dialect = Dialect::msgpack);
+  /// `headers` are whole lines.
+  explicit WsClient(std::uint16_t port, Dialect dialect = Dialect::msgpack, std::string path = "/",
+                    std::vector<std::string> headers = {});
 
   Dialect dialect() const noexcept { return dialect_; }
   RawPeer& peer() noexcept { return peer_; }
@@ -91,7 +95,7 @@ class WsClient {
   std::uint64_t last_id_ = 0;
   std::string message_;  ///< its frames so far
   std::deque<OwnedPacket> events_;
-  std::deque<OwnedPacket> responses_;
+  std::unordered_map<std::string, std::deque<OwnedPacket>> responses_;  ///< by call id
   std::optional<Close> close_;
 };
 
