@@ -60,7 +60,9 @@ class Scalar {
       return value;
     } else if constexpr (std::is_floating_point_v<T>) {
       return static_cast<double>(value);
-    } else if (std::in_range<std::int64_t>(value)) {
+    } else if constexpr (std::is_signed_v<T>) {
+      return static_cast<std::int64_t>(value);
+    } else if (value <= static_cast<std::uint64_t>(INT64_MAX)) {
       return static_cast<std::int64_t>(value);
     } else {
       return static_cast<std::uint64_t>(value);
