@@ -280,6 +280,7 @@ bool Engine::register_before_start(std::size_t route, const std::string& name,
                                    const std::function<RpcMethod()>& make) {
   const std::scoped_lock lock(mutex_);
   if (was_started_) return false;
+  if (is_starting_) throw UsageError("register_rpc() while the server starts: use rpc()");
   HandlerFactory& factory = site_.routes[route].factory;
   factory = [inner = std::move(factory), name, make] {
     auto handler = inner();
