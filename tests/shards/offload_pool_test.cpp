@@ -50,7 +50,7 @@ class Home : public Mailbox {
   std::deque<std::function<void()>> posted_;
 };
 
-struct Job : OffloadJob {
+struct Job final : OffloadJob {
   explicit Job(std::function<void()> function = [] {}) : work(std::move(function)) {}
   void run() noexcept override {
     ran_on = std::this_thread::get_id();
