@@ -133,7 +133,7 @@ TEST_CASE("fragments of any size come in, control frames between them") {
   const std::string packet = packet_of_size(300);
   on_each_shard_count([&](std::uint16_t port) {
     RawPeer peer = open_peer(port, kMsgpack);
-    for (const std::size_t size : {1, 2, 3, 7, 100, 299, 300}) {
+    for (const std::size_t size : {1U, 2U, 3U, 7U, 100U, 299U, 300U}) {
       CAPTURE(size);
       peer.send(in_fragments(packet, size, kBinary));
       CHECK((message_after_pongs(peer) == packet));
@@ -195,7 +195,7 @@ TEST_CASE("TEXT and BINARY are both taken; the answer's opcode is the dialect's"
 TEST_CASE("a PING is answered with its body, a PONG is ignored") {
   on_each_shard_count([](std::uint16_t port) {
     RawPeer peer = open_peer(port, kJson);
-    for (const std::size_t size : {0, 1, 124, 125}) {
+    for (const std::size_t size : {0U, 1U, 124U, 125U}) {
       const std::string body(size, 'b');
       peer.send(SentFrame{.opcode = kPing, .payload = body});
       CHECK(peer.read_frame() == Frame{.fin = true, .opcode = kPong, .payload = body});
@@ -286,7 +286,7 @@ TEST_CASE("the limit of a message holds for the sum of its fragments") {
     ServerProcess server(conformance_program(), {"--port", "0", "--shards", std::to_string(shards),
                                                  "--packet-limit", "1000"});
     const std::string packet = packet_of_size(1000);
-    for (const std::size_t size : {1, 400, 1000}) {
+    for (const std::size_t size : {1U, 400U, 1000U}) {
       CAPTURE(size);
       RawPeer peer = open_peer(server.port(), kMsgpack);
       peer.send(in_fragments(packet, size, kBinary));
@@ -298,9 +298,11 @@ TEST_CASE("the limit of a message holds for the sum of its fragments") {
       CHECK_FALSE(close_of(frame).reason.empty());
       peer.read_end();
     }
-    RawPeer peer = open_peer(server.port(), kMsgpack);
-    peer.send(binary_frame(packet + "x"));
-    CHECK(peer.read_close_and_end().code == 1009);
+    {
+      RawPeer peer = open_peer(server.port(), kMsgpack);
+      peer.send(binary_frame(packet + "x"));
+      CHECK(peer.read_close_and_end().code == 1009);
+    }
     CHECK(server.terminate() == 0);
   }
 }

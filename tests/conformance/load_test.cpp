@@ -9,6 +9,13 @@ namespace {
 
 constexpr Dialect kDialects[] = {Dialect::msgpack, Dialect::json, Dialect::generic};
 
+// A sanitizer keeps what was freed, for a while.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kSlack = 256U << 20U;
+#else
+constexpr std::size_t kSlack = 0;
+#endif
+
 std::string blob(std::size_t size) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i % 251);
@@ -64,9 +71,9 @@ TEST_CASE("sixteen MiB both ways") {
   const std::string bytes = blob(kLarge);
   on_each_shard_count([&](std::uint16_t port) {
     RawPeer raw = open_peer(port, {.path = "/raw/echo"});
-    raw.send(binary_frame(bytes));
-    std::string payload = raw.read_message();
-    CHECK((payload == bytes));
+    const std::string limit = blob(16U << 20U);
+    raw.send(binary_frame(limit));
+    CHECK((raw.read_message() == limit));
     // In fragments too.
     std::string fragments;
     for (std::size_t i = 0; i < bytes.size(); i += 65'536) {
@@ -117,7 +124,7 @@ TEST_CASE("a stream of 100,000 items to a reader that takes its time costs bound
       most = std::max(most, server.resident_bytes());
     }
     CHECK(client.response(id)->response()->is_end);
-    CHECK(most < before + (8U << 20U));
+    CHECK(most < before + (8U << 20U) + kSlack);
   }
 }
 
@@ -130,7 +137,7 @@ TEST_CASE("ten streams that nobody reads cost bounded memory") {
     Clients clients = connect_many(server.port(), 10, kDialects);
     for (const auto& client : clients) client->start("count", "[1000000000]");
     for (int i = 0; i < 300; ++i) REQUIRE(other.call("add", "[2,3]") == "5");
-    CHECK(server.resident_bytes() < before + (32U << 20U));
+    CHECK(server.resident_bytes() < before + (32U << 20U) + kSlack);
     clients.clear();
     check_alive(server.port());
   }
