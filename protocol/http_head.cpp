@@ -202,7 +202,7 @@ void HttpHeadParser::refuse_parsed() {
   fault_status_ = 0;
   switch (HTTP_PARSER_ERRNO(&parser_)) {
     case HPE_INVALID_METHOD:
-      refuse(501, "The method is not known.");
+      refuse(400, "The method is not known.");
       return;
     case HPE_INVALID_VERSION:
       refuse(505, "The HTTP version is not 1.1 or 1.0.");

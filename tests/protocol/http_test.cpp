@@ -264,8 +264,8 @@ TEST_CASE("a head that can be read in two ways is refused") {
     }
   }
   SUBCASE("methods and versions") {
-    CHECK(refused("BREW / HTTP/1.1\r\n" + kHost + "\r\n") == 501);
-    CHECK(refused("get / HTTP/1.1\r\n" + kHost + "\r\n") == 501);
+    CHECK(refused("BREW / HTTP/1.1\r\n" + kHost + "\r\n") == 400);
+    CHECK(refused("get / HTTP/1.1\r\n" + kHost + "\r\n") == 400);
     CHECK(refused("GET / HTTP/2.0\r\n" + kHost + "\r\n") == 505);
     CHECK(refused("GET / HTTP/0.9\r\n" + kHost + "\r\n") == 505);
   }
