@@ -166,7 +166,8 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   Census census_;
   std::atomic<bool> closed_{false};
-  mutable std::mutex producers_mutex_;  ///< at a thread's first post and at its end, never in between
+  mutable std::mutex
+      producers_mutex_;  ///< at a thread's first post and at its end, never in between
   std::vector<std::unique_ptr<Producer>> producers_;
 };
 

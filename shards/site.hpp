@@ -101,9 +101,9 @@ struct Site {
   void warn_of_lacking(const std::vector<std::string>& channels) const {
     if (!config.log) return;
     for (const std::string& channel : channels) {
-      config.log(LogLevel::warning,
-                 "publish to '" + channel +
-                     "': the value cannot be written in every subscriber's format");
+      config.log(
+          LogLevel::warning,
+          "publish to '" + channel + "': the value cannot be written in every subscriber's format");
     }
   }
 

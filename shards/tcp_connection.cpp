@@ -99,6 +99,12 @@ void TcpConnection::on_ready(int status, int events) noexcept {
 
 void TcpConnection::on_end_of_input() noexcept {
   if (phase_ == Phase::open || phase_ == Phase::http) flush();
+  if (phase_ == Phase::http && (handshake_->answering || outbox_ != nullptr)) {
+    // It has asked all its questions, and still waits for answers.
+    handshake_->at_end = true;
+    finish_after_flush_ = !handshake_->answering;
+    return set_reading(false);
+  }
   doom();
 }
 
@@ -272,7 +278,7 @@ void TcpConnection::after_flush() noexcept {
 }
 
 void TcpConnection::finish() noexcept {
-  if (close_received_) return doom();
+  if (close_received_ || (phase_ == Phase::http && handshake_->at_end)) return doom();
   // What we said last must not be lost in a reset by input that we have not read: half-close, and
   // read on until the peer has closed too, or the deadline is there.
   if (!std::exchange(output_ended_, true)) socket_.shut_down_output();
@@ -371,6 +377,11 @@ void TcpConnection::set_deadline(std::chrono::nanoseconds delay) noexcept {
 
 void TcpConnection::fire() noexcept {
   if (phase_ == Phase::open) return check_heartbeat();
+  if (phase_ == Phase::http && outbox_bytes() < handshake_->waiting) {
+    // A large answer takes its time, as long as it gets on.
+    handshake_->waiting = outbox_bytes();
+    if (handshake_->waiting != 0) return set_deadline(http_timeout());
+  }
   doom();
 }
 

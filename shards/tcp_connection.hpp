@@ -136,6 +136,7 @@ class TcpConnection final : public Connection,
   void take_http(std::span<const std::byte> input) noexcept;
   void answer_http(std::span<const std::byte>& rest) noexcept;
   void answer_plain_http(const protocol::HttpHead& head);
+  std::chrono::nanoseconds http_timeout() const noexcept;
   void send_http(const HttpResponse& response, bool head_only, bool keep_alive);
   void refuse_http(const protocol::HttpError& error) noexcept;
   void ask_for_upgrade(std::span<const std::byte> rest);

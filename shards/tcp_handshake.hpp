@@ -1,6 +1,7 @@
 /// What a connection has only before it is a WebSocket.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct TcpConnection::Handshake {
   std::vector<std::byte> unread;  ///< behind the request
   bool answering = false;         ///< a reply is being made: the next request waits
   bool keep_alive = false;        ///< of that reply
+  bool at_end = false;            ///< the client has sent its last byte
+  std::size_t waiting = 0;        ///< what waited for the socket when the time was last looked at
   HttpResponse response;          ///< a file that is being read
 
   // Of an upgrade that the handler decides on.

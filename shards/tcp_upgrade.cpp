@@ -149,17 +149,25 @@ void TcpConnection::send_http(const HttpResponse& response, bool head_only, bool
     protocol::write_http_response(out, response.status, headers, response.body, keep_alive,
                                   head_only);
   });
+  handshake_->waiting = outbox_bytes();
   if (!keep_alive) {
     finish_after_flush_ = true;
-    return set_deadline(shard_.config().close_timeout);
+    return set_deadline(http_timeout());
   }
   handshake_->reader.reset();
-  set_deadline(shard_.config().http_keep_alive);
+  set_deadline(http_timeout());
   if (!std::exchange(handshake_->answering, false)) return;
   // It came later than its request's turn: what the client has sent since goes on.
   const std::vector<std::byte> unread = std::exchange(handshake_->unread, {});
-  set_reading(true);
+  set_reading(!handshake_->at_end);
   if (!unread.empty()) take_http(unread);
+  if (phase_ == Phase::http && handshake_->at_end && !handshake_->answering) {
+    finish_after_flush_ = true;
+  }
+}
+
+std::chrono::nanoseconds TcpConnection::http_timeout() const noexcept {
+  return finish_after_flush_ ? shard_.config().close_timeout : shard_.config().http_keep_alive;
 }
 
 void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
