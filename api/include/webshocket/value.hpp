@@ -232,6 +232,40 @@ constexpr std::span<const Value::Member> Value::members() const noexcept {
   return {members_, size_};
 }
 
+/// As the last parameter of a method: all further positional arguments (`*args`). Owns them.
+class Values {
+ public:
+  Values() noexcept = default;
+  explicit Values(std::span<const Value> values) : document_(Document::of(values)) {}
+
+  std::size_t size() const noexcept { return document_->size(); }
+  bool empty() const noexcept { return size() == 0; }
+  const Value& operator[](std::size_t index) const noexcept { return document_->elements()[index]; }
+  auto begin() const noexcept { return document_->elements().begin(); }
+  auto end() const noexcept { return document_->elements().end(); }
+
+ private:
+  Document document_;
+};
+
+/// As the last parameter of a method, after `Values` if that is there: all keyword arguments that
+/// name no parameter (`**kwargs`). Owns them.
+class KeywordValues {
+ public:
+  KeywordValues() noexcept = default;
+  explicit KeywordValues(std::span<const Value::Member> members)
+      : document_(Document::of(Value::of(members))) {}
+
+  std::size_t size() const noexcept { return document_->size(); }
+  bool empty() const noexcept { return size() == 0; }
+  const Value* find(std::string_view name) const noexcept { return document_->find(name); }
+  auto begin() const noexcept { return document_->members().begin(); }
+  auto end() const noexcept { return document_->members().end(); }
+
+ private:
+  Document document_;
+};
+
 }  // namespace webshocket
 
 #include <webshocket/detail/bind.hpp>  // IWYU pragma: export

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+#include <webshocket/value.hpp>  // includes this header at its end
 
 namespace webshocket::detail {
 

@@ -1,4 +1,4 @@
-/// From a request's arguments to a C++ call. Included by rpc.hpp.
+/// From a request's arguments to a C++ call.
 #pragma once
 
 #include <concepts>
@@ -21,8 +21,6 @@
 namespace webshocket {
 class Connection;
 class Handler;
-class KeywordValues;
-class Values;
 }  // namespace webshocket
 
 namespace webshocket::detail {

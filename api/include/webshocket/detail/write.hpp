@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <webshocket/payload.hpp>  // includes this header at its end
 
 namespace webshocket {
 class Document;
