@@ -40,6 +40,8 @@ class rapidjson::internal::Stack<webshocket::protocol::OnTheStack> {
  public:
   Stack(webshocket::protocol::OnTheStack*, std::size_t) noexcept {}
 
+  // NOLINTBEGIN(readability-identifier-naming): RapidJSON's names
+
   void Clear() noexcept { size_ = 0; }
   template <class T>
   T* Push(std::size_t count = 1) noexcept {
@@ -58,6 +60,7 @@ class rapidjson::internal::Stack<webshocket::protocol::OnTheStack> {
   T* Top() noexcept {
     return reinterpret_cast<T*>(bytes_.data() + size_ - sizeof(T));
   }
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   static constexpr std::size_t kLevels = webshocket::Sink::kMaxDepth + 1;

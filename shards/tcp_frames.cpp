@@ -165,7 +165,7 @@ void TcpConnection::take_parked() noexcept {
 
 void TcpConnection::take_unread() noexcept {
   if (parked_ == nullptr) return;
-  const std::unique_ptr<Parked> parked = std::move(parked_);
+  const std::unique_ptr<Parked> parked = std::exchange(parked_, nullptr);
   shard_.count_parked(parked->bytes + parked->unread.size(), 0);
   set_reading(true);
   if (parked->close) take_close(*parked->close, parked->close_reason);

@@ -111,7 +111,7 @@ class Session {
     T& result = *made;
     add_typed(detail::type_tag<T>(), made.get(),
               [](void* object) { delete static_cast<T*>(object); });
-    made.release();
+    static_cast<void>(made.release());
     return result;
   }
   /// The state of type `T` if there is any, else nullptr.

@@ -137,6 +137,7 @@ class StreamPromise final : public PromiseBase {
       }
     }
     void await_resume() const {
+      // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it does not follow yield_value
       if (scope->cancelled()) throw Cancelled();
     }
     CallScope* scope;
@@ -373,7 +374,7 @@ auto offload(Work&& work) noexcept {
     static_assert(std::is_trivially_destructible_v<Work>,
                   "webshocket: GCC 12 destroys a temporary that owns something twice here; name it "
                   "first (auto work = [s] {…}; co_await offload(work);) or capture by reference");
-    return detail::OffloadAwaiter<Work>(std::move(work));
+    return detail::OffloadAwaiter<Work>(std::forward<Work>(work));
   }
 }
 

@@ -145,7 +145,7 @@ inline constexpr bool is_special = std::same_as<std::remove_cvref_t<A>, Values> 
 
 /// 0: a plain one, which stands before `Values`, which stands before `KeywordValues`.
 template <class A>
-inline constexpr int parameter_rank = std::same_as<std::remove_cvref_t<A>, Values>          ? 1
+inline constexpr int kParameterRank = std::same_as<std::remove_cvref_t<A>, Values>          ? 1
                                       : std::same_as<std::remove_cvref_t<A>, KeywordValues> ? 2
                                                                                             : 0;
 
@@ -157,7 +157,7 @@ constexpr bool parameters_in_order() {
     in_order = in_order && (rank > last || (rank == 0 && last == 0));
     last = rank;
   };
-  (check(parameter_rank<A>), ...);
+  (check(kParameterRank<A>), ...);
   return in_order;
 }
 
