@@ -44,6 +44,12 @@ Task<void> serve_file(std::string folder, std::string path, HttpResponse& respon
 
 Task<void> ask(Task<Upgrade> question, Upgrade& answer) { answer = co_await std::move(question); }
 
+/// `/files` holds `/files` and `/files/x`, and not `/filesystem`.
+bool is_below(std::string_view path, std::string_view prefix) noexcept {
+  if (!path.starts_with(prefix)) return false;
+  return prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/';
+}
+
 Form form_of(const Upgrade& upgrade, const std::optional<std::string>& subprotocol) noexcept {
   if (upgrade.is_raw) return Form::raw;
   if (subprotocol == protocol::kMsgpackSubprotocol) return Form::msgpack;
@@ -114,7 +120,7 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
   }
   if (method == "GET") {
     for (const Folder& folder : site.folders) {
-      if (!head.path.starts_with(folder.prefix)) continue;
+      if (!is_below(head.path, folder.prefix)) continue;
       shard_.counters().http_requests.add();
       handshake_->answering = true;
       shard_.calls().start(

@@ -62,20 +62,29 @@ HandlerFactory on_start(std::function<void(OnStart&)> function) {
 struct Holdings {
   std::size_t threads = thread_count();
   std::size_t descriptors = descriptor_count();
-  friend bool operator==(const Holdings&, const Holdings&) = default;
 };
+
+/// A thread that was joined may be seen for a moment still.
+void settles_at(const Holdings& before) {
+  eventually([&] { return thread_count() <= before.threads; }, "the threads to be gone");
+  CHECK(descriptor_count() == before.descriptors);
+}
 
 /// Once, so that what is made once (a sanitizer's thread, a signal pipe of libuv's) is there.
 void warm_up() {
-  Server server({.shards = 1}, per_shard<Silent>());
-  server.start();
+  const std::size_t threads = thread_count();
+  {
+    Server server({.shards = 1}, per_shard<Silent>());
+    server.start();
+  }
+  // A sanitizer's own thread may have come.
+  eventually([&] { return thread_count() <= threads + 1; }, "the threads to be gone");
 }
 
 }  // namespace
 
 TEST_CASE("a factory that throws: start throws the same, and nothing is left") {
   warm_up();
-  const Holdings before;
   std::atomic<int> made{0};
   std::atomic<int> good{2};
   Server server({.shards = 4}, [&]() -> std::unique_ptr<Handler> {
@@ -88,7 +97,7 @@ TEST_CASE("a factory that throws: start throws the same, and nothing is left") {
   CHECK(server.state() == ServerState::closed);
   CHECK(server.port() == 0);
   CHECK(server.addresses().empty());
-  CHECK(Holdings() == with_server);
+  settles_at(with_server);
 
   // It was not a start: another try may go well.
   good = 100;
@@ -109,7 +118,7 @@ TEST_CASE("on_start that throws, and a factory that gives nothing") {
     Server nothing({.shards = 2}, [] { return std::unique_ptr<Handler>(); });
     CHECK_THROWS_AS(nothing.start(), UsageError);
   }
-  CHECK(Holdings() == before);
+  settles_at(before);
 }
 
 namespace {
@@ -193,7 +202,7 @@ TEST_CASE("a port that is taken: start names it, and frees the others") {
     }
     CHECK(made == 0);
   }
-  CHECK(Holdings() == before);
+  settles_at(before);
   ServerFixture again({.port = free_port, .shards = 1}, per_shard<Silent>());
   CHECK(again.port() == free_port);
 }

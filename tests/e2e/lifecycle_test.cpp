@@ -1,0 +1,95 @@
+// A server leaves nothing behind, however often.
+
+#include <doctest/doctest.h>
+#include <malloc.h>
+
+#include <cstddef>
+#include <string>
+
+#include <webshocket/server.hpp>
+
+#include "tests/support/own_process.hpp"
+#include "tests/support/server_fixture.hpp"
+#include "tests/support/ws_client.hpp"
+
+using webshocket::Handler;
+using webshocket::per_shard;
+using webshocket::Server;
+using webshocket::test::descriptor_count;
+using webshocket::test::Dialect;
+using webshocket::test::eventually;
+using webshocket::test::resident_bytes;
+using webshocket::test::thread_count;
+using webshocket::test::WsClient;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+#else
+constexpr bool kSanitized = false;
+#endif
+
+constexpr int kWarmUp = 50;
+constexpr int kCycles = kSanitized ? 150 : 1'000;
+
+class Echo : public Handler {
+ public:
+  Echo() {
+    rpc("echo", [](webshocket::Value x) { return x; }).params("x");
+    rpc("later", &Echo::later);
+  }
+  void on_start() override {
+    every(std::chrono::hours(1), [] {});
+  }
+
+ private:
+  webshocket::Task<int> later(webshocket::Connection&) {
+    auto work = [] { return 1; };
+    co_return co_await webshocket::offload(work);
+  }
+};
+
+void cycle(int number) {
+  Server server({.shards = 2}, per_shard<Echo>());
+  server.start();
+  WsClient client(server.port(), number % 2 == 0 ? Dialect::msgpack : Dialect::json);
+  REQUIRE(client.call("echo", "[1]") == "1");
+  if (number % 4 == 0) REQUIRE(client.call("later") == "1");
+  // Half of them leave first, the others are closed by the server.
+  if (number % 3 == 0) client.close();
+  client.peer().reset();
+  server.close();
+}
+
+/// What the allocator keeps for later is not counted.
+std::size_t memory() {
+  ::malloc_trim(0);
+  return resident_bytes();
+}
+
+}  // namespace
+
+TEST_CASE("a thousand starts and stops leave no thread, no descriptor, no memory") {
+  const std::size_t threads = thread_count();
+  for (int i = 0; i < kWarmUp; ++i) cycle(i);
+  eventually([&] { return thread_count() <= threads; }, "the threads to be gone");
+  const std::size_t descriptors = descriptor_count();
+  const std::size_t resident = memory();
+  for (int i = kWarmUp; i < kCycles; ++i) {
+    cycle(i);
+    // A thread that was joined may be seen for a moment still.
+    eventually([&] { return thread_count() <= threads; }, "the threads to be gone");
+    REQUIRE(descriptor_count() == descriptors);
+  }
+  if (kSanitized) return;
+  // A page that leaked per cycle would be twice of it.
+  constexpr std::size_t kTolerance = 2 * 1024 * 1024;
+  CHECK(memory() < resident + kTolerance);
+}
