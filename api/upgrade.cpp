@@ -83,7 +83,7 @@ Upgrade Upgrade::reject(int status, std::string body) {
   return answer;
 }
 
-Upgrade&& Upgrade::header(std::string name, std::string value) && {
+Upgrade Upgrade::header(std::string name, std::string value) && {
   // Anything else could end the header and begin another: response splitting.
   if (!is_token(name)) throw UsageError("Upgrade::header: not a header name: \"" + name + "\"");
   if (has_control_character(value)) {
@@ -93,17 +93,17 @@ Upgrade&& Upgrade::header(std::string name, std::string value) && {
   return std::move(*this);
 }
 
-Upgrade&& Upgrade::session(std::string key, Scalar value) && {
+Upgrade Upgrade::session(std::string key, Scalar value) && {
   session_values.emplace_back(std::move(key), std::move(value));
   return std::move(*this);
 }
 
-Upgrade&& Upgrade::pin(std::string key) && {
+Upgrade Upgrade::pin(std::string key) && {
   pin_key = std::move(key);
   return std::move(*this);
 }
 
-Upgrade&& Upgrade::raw() && {
+Upgrade Upgrade::raw() && {
   is_raw = true;
   return std::move(*this);
 }

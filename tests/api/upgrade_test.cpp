@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <webshocket/upgrade.hpp>
 
 #include <doctest/doctest.h>
@@ -73,4 +75,16 @@ TEST_CASE("upgrade: refuses what would be no HTTP") {
     CHECK_THROWS_AS(static_cast<void>(ws::Upgrade::accept().header(name, "x")), ws::UsageError);
   }
   CHECK_NOTHROW(static_cast<void>(ws::Upgrade::accept().header("X-A_1", "\xc3\xb6\tok")));
+}
+
+TEST_CASE("an answer may be built in steps") {
+  webshocket::Upgrade answer = webshocket::Upgrade::accept();
+  answer = std::move(answer).header("X-One", "1");
+  answer = std::move(answer).session("user", "ann").pin("ann");
+  answer = std::move(answer).raw();
+  REQUIRE(answer.headers.size() == 1);
+  CHECK(answer.headers[0].second == "1");
+  CHECK(answer.session_values.size() == 1);
+  CHECK(answer.pin_key == "ann");
+  CHECK(answer.is_raw);
 }

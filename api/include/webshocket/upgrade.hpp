@@ -45,13 +45,13 @@ class [[nodiscard]] Upgrade {
   static Upgrade reject(int status, std::string body = {});
 
   /// One more header of the reply. Throws `UsageError` if it holds a control character.
-  Upgrade&& header(std::string name, std::string value) &&;
+  Upgrade header(std::string name, std::string value) &&;
   /// A value of the session, there before `on_connect`.
-  Upgrade&& session(std::string key, Scalar value) &&;
+  Upgrade session(std::string key, Scalar value) &&;
   /// All connections with the same pin key (a user's id, say) live on the same shard.
-  Upgrade&& pin(std::string key) &&;
+  Upgrade pin(std::string key) &&;
   /// No packets: messages go to `Handler::on_message` as they are.
-  Upgrade&& raw() &&;
+  Upgrade raw() &&;
 
   // What was said.
   int rejected_status = 0;  ///< 0: accepted
