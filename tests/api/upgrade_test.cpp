@@ -1,10 +1,9 @@
-#include <utility>
-
 #include <webshocket/upgrade.hpp>
 
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 
 #include <webshocket/error.hpp>
 
