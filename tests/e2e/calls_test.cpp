@@ -157,8 +157,9 @@ TEST_CASE("clients that leave while their work is in the pool") {
     client.start("wait");
     client.peer().reset();
   }
-  eventually([&] { return server->stats().total.calls_in_flight == 0; }, "all calls to end");
-  CHECK(server->client_count() == 0);
+  eventually(
+      [&] { return server->stats().total.calls_in_flight == 0 && server->client_count() == 0; },
+      "all calls and connections to end");
   CHECK(WsClient(server.port()).call("echo", "[1]") == "1");
 }
 
