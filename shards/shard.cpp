@@ -354,7 +354,7 @@ void Shard::drain(std::chrono::milliseconds timeout, std::function<void()> drain
 
 void Shard::hurry() noexcept {
   if (!drained_) return;
-  cut_off_at_ = Clock::now();
+  close_all_at_ = cut_off_at_ = Clock::now();
   stay_awake_.set(true);
 }
 
@@ -368,7 +368,7 @@ void Shard::settle_stages() noexcept {
   }
   if (now >= cut_off_at_) {
     cut_off_at_ = Clock::time_point::max();
-    table_.for_each([](TcpConnection& connection) { connection.doom(); });
+    table_.for_each([](TcpConnection& connection) { connection.cut_off(); });
     calls_.cancel_all();
   }
   if (drained_ && live_ == 0) {

@@ -87,6 +87,11 @@ class TcpConnection final : public Connection,
   void shut_down(CloseCode code, std::string_view reason) noexcept { begin_close(code, reason); }
   /// Cuts it off: `bury` follows at the end of the turn.
   void doom() noexcept;
+  /// The same, after one try to say what it has been given to say.
+  void cut_off() noexcept {
+    flush();
+    doom();
+  }
   /// Drops what waits and closes with 1013.
   void close_slow(std::string_view reason) noexcept;
 

@@ -167,6 +167,7 @@ TEST_CASE("a second close hurries the first") {
   first.join();
   CHECK(watch.disconnects == 4);
   CHECK(watch.ended == 4);
+  for (auto& client : clients) CHECK(client->peer().read_close().code == 1001);
 }
 
 TEST_CASE("no time at all: everything goes at once") {
@@ -177,6 +178,8 @@ TEST_CASE("no time at all: everything goes at once") {
   eventually([&] { return watch.waiting == 3; }, "the calls");
   server->close();
   CHECK(watch.disconnects == 3);
+  // Nobody waited for their answer, but they were told.
+  for (auto& client : clients) CHECK(client->peer().read_close().code == 1001);
 }
 
 TEST_CASE("a server that is destroyed closes") {
