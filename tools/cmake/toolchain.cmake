@@ -10,6 +10,11 @@ if(WEBSHOCKET_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 "${WEBSHOCKET_CCACHE}")
 endif()
 
+if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # CMake 3.25 says this when it compiles, and not when it links: then GCC warns and uses one core.
+  add_link_options(-flto=auto)
+endif()
+
 if(WEBSHOCKET_SANITIZE)
   add_compile_options(-fsanitize=${WEBSHOCKET_SANITIZE} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer)
