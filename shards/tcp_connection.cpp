@@ -140,8 +140,13 @@ void TcpConnection::bury() noexcept {
   slot_.release();
   is_buried_ = true;
   if (poll_closed_) return free_if_done();
-  poll_.close<&TcpConnection::on_closed>(*this);
+  close_poll();
   socket_.close();
+}
+
+void TcpConnection::close_poll() noexcept {
+  if (poll_closed_ || std::exchange(poll_closing_, true)) return;
+  poll_.close<&TcpConnection::on_closed>(*this);
 }
 
 void TcpConnection::on_closed() noexcept {

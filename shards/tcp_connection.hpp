@@ -133,6 +133,7 @@ class TcpConnection final : public Connection,
   void on_ready(int status, int events) noexcept;
   void on_closed() noexcept;
   void on_end_of_input() noexcept;
+  void close_poll() noexcept;
   void free_if_done() noexcept;
   void watch() noexcept;
   void set_reading(bool reading) noexcept;
@@ -204,6 +205,7 @@ class TcpConnection final : public Connection,
   bool ping_sent_ = false;
   bool is_connected_ = false;  ///< on_connect was called: on_disconnect will be
   bool is_buried_ = false;
+  bool poll_closing_ = false;
   bool poll_closed_ = true;
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;

@@ -285,6 +285,7 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
                         std::move(handshake_->unread),
                         std::move(handshake_->slot)};
   doom();
+  close_poll();  // this loop lets go of the descriptor before another one takes it
   adoption->socket = std::move(socket_);
   shard_.site().bus->post_control(home, [adoption] {
     static_cast<Shard&>(*detail::Hub::current()).adopt(std::move(*adoption));
