@@ -194,7 +194,7 @@ TEST_CASE("a message over max_message is refused with 1009, one of exactly that 
 }
 
 TEST_CASE("half-received messages have a bound together") {
-  ServerFixture server({.shards = 1, .inbound_total_limit = 300'000}, per_shard<Talker>());
+  ServerFixture server({.shards = 1, .inbound_total_limit = 400'000}, per_shard<Talker>());
   std::vector<RawPeer> peers;
   const std::string frame = binary_frame(std::string(200'000, ' '));
   for (int i = 0; i < 3; ++i) {
