@@ -302,18 +302,20 @@ void Engine::run_on_shard(std::size_t index, const std::function<void(Shard&)>& 
   Shard& shard = *shards_[index];
   if (detail::Hub::current() == &shard) return fn(shard);
   if (on_own_shard()) throw UsageError("this call would make one shard wait for another");
+  std::exception_ptr error;  // not in the promise, which the shard may let go of after this thread
   auto done = std::make_shared<std::promise<void>>();
   auto result = done->get_future();
   const auto running = bus();
   // The task holds the promise alone, so that a shard that ends without running it breaks it.
-  const bool posted = running != nullptr && running->post_control(index, [&fn, &shard, done] {
-    try {
-      fn(shard);
-      done->set_value();
-    } catch (...) {
-      done->set_exception(std::current_exception());
-    }
-  });
+  const bool posted =
+      running != nullptr && running->post_control(index, [&fn, &shard, &error, done] {
+        try {
+          fn(shard);
+        } catch (...) {
+          error = std::current_exception();
+        }
+        done->set_value();
+      });
   done.reset();
   if (!posted) throw WebSocketError("the server is not running");
   // A task that was posted into the very end of a shard is not run any more: look for that too.
@@ -326,6 +328,7 @@ void Engine::run_on_shard(std::size_t index, const std::function<void(Shard&)>& 
   } catch (const std::future_error&) {
     throw WebSocketError("the server closed meanwhile");
   }
+  if (error) std::rethrow_exception(error);
 }
 
 void Engine::run_on_any_shard(const std::function<void(Shard&)>& fn) {
