@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include <webshocket/error.hpp>
+
+#include "shards/random_seed.hpp"
 
 namespace webshocket::shards {
 namespace {
@@ -22,11 +23,6 @@ struct Member {
   Receiver* receiver = nullptr;
 };
 thread_local constinit Member member;
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
-}
 
 }  // namespace
 

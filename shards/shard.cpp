@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <future>
-#include <random>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -10,6 +9,7 @@
 
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
+#include "shards/random_seed.hpp"
 
 namespace webshocket::shards {
 namespace {
@@ -45,11 +45,6 @@ struct Question {
   webshocket::detail::GatherJob& job;
   std::shared_ptr<webshocket::detail::Mailbox> home;
 };
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32U) | device();
-}
 
 }  // namespace
 
