@@ -4,6 +4,10 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <webshocket/types.hpp>
 
 namespace webshocket {
 
@@ -41,13 +45,34 @@ class ConnectionError : public WebSocketError {
 /// The connection is gone, or went while the call waited.
 class ConnectionClosedError : public ConnectionError {
  public:
-  using ConnectionError::ConnectionError;
+  explicit ConnectionClosedError(const std::string& text, CloseCode code = CloseCode::abnormal,
+                                 std::string reason = {})
+      : ConnectionError(text), code_(code), reason_(std::move(reason)) {}
+
+  /// Who closed first said so; `abnormal` when nobody did.
+  CloseCode code() const noexcept { return code_; }
+  const std::string& reason() const noexcept { return reason_; }
+
+ private:
+  CloseCode code_;
+  std::string reason_;
 };
 
 /// No connection came about; the text says why each try failed.
 class ConnectionFailedError : public ConnectionError {
  public:
-  using ConnectionError::ConnectionError;
+  explicit ConnectionFailedError(const std::string& text, std::vector<std::string> tries = {},
+                                 int http_status = 0)
+      : ConnectionError(text), tries_(std::move(tries)), http_status_(http_status) {}
+
+  /// Why each try failed, in order.
+  const std::vector<std::string>& tries() const noexcept { return tries_; }
+  /// What the server answered to the last upgrade request instead of 101; 0: nothing.
+  int http_status() const noexcept { return http_status_; }
+
+ private:
+  std::vector<std::string> tries_;
+  int http_status_;
 };
 
 /// Neither `ws://` nor `wss://`, or not an URI at all.
@@ -73,20 +98,29 @@ class PacketValidationError : public PacketError {
   using PacketError::PacketError;
 };
 
-/// Thrown by an RPC method: the caller gets `application_error` with exactly this text.
+/// Thrown by an RPC method: the caller gets `application_error` with exactly this text. Thrown by a
+/// client's call: what the server answered.
 class RpcError : public WebSocketError {
  public:
-  using WebSocketError::WebSocketError;
+  explicit RpcError(const std::string& text, RpcErrorCode code = RpcErrorCode::application_error)
+      : WebSocketError(text), code_(code) {}
+
+  RpcErrorCode code() const noexcept { return code_; }
+
+ private:
+  RpcErrorCode code_;
 };
 
 class RpcMethodNotFoundError : public RpcError {
  public:
-  using RpcError::RpcError;
+  explicit RpcMethodNotFoundError(const std::string& text)
+      : RpcError(text, RpcErrorCode::method_not_found) {}
 };
 
 class RateLimitError : public RpcError {
  public:
-  using RpcError::RpcError;
+  explicit RateLimitError(const std::string& text)
+      : RpcError(text, RpcErrorCode::rate_limit_exceeded) {}
 };
 
 class TimeoutError : public WebSocketError {

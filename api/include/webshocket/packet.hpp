@@ -25,15 +25,6 @@ enum class PacketSource : std::uint8_t {
   rpc = 5,
 };
 
-enum class RpcErrorCode : std::int32_t {
-  rate_limit_exceeded = -32000,
-  application_error = -32001,
-  access_denied = -32002,
-  method_not_found = -32601,
-  invalid_params = -32602,
-  internal_server_error = -32603,
-};
-
 struct RpcRequest {
   std::string_view method;
   std::span<const Value> args;

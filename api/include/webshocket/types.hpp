@@ -47,6 +47,16 @@ enum class CloseCode : std::uint16_t {
   bad_gateway = 1014,
 };
 
+/// What an RPC response says went wrong.
+enum class RpcErrorCode : std::int32_t {
+  rate_limit_exceeded = -32000,
+  application_error = -32001,
+  access_denied = -32002,
+  method_not_found = -32601,
+  invalid_params = -32602,
+  internal_server_error = -32603,
+};
+
 enum class ConnectionState : std::uint8_t {
   disconnected = 1,
   connecting = 2,

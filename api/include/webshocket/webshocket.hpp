@@ -1,6 +1,9 @@
 /// All of webshocket.
 #pragma once
 
+#include <webshocket/client.hpp>
+#include <webshocket/client_config.hpp>
+#include <webshocket/client_loop.hpp>
 #include <webshocket/config.hpp>
 #include <webshocket/connection.hpp>
 #include <webshocket/error.hpp>
