@@ -29,6 +29,8 @@ class MsgpackWriter final : public Sink {
 
   /// Whether exactly one value was written and msgpack can hold it.
   bool complete() const noexcept { return nesting_.complete(); }
+  /// Whether the value is a map and the next event one of its own keys, or its end.
+  bool at_outermost_key() const noexcept { return nesting_.depth() == 1 && nesting_.at_key(); }
 
   void null() override;
   void boolean(bool value) override;

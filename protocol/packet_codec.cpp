@@ -26,6 +26,14 @@ struct Msgpack {
     out.data()[start] = static_cast<std::byte>(0x80U | count);
   }
   static bool is_null(std::string_view value) { return value == "\xC0"; }
+  static bool is_array(std::string_view value) {
+    const auto first = static_cast<unsigned char>(value.front());
+    return (first & 0xF0U) == 0x90 || first == 0xDC || first == 0xDD;
+  }
+  static bool is_map(std::string_view value) {
+    const auto first = static_cast<unsigned char>(value.front());
+    return (first & 0xF0U) == 0x80 || first == 0xDE || first == 0xDF;
+  }
 };
 
 /// … and in JSON.
@@ -40,6 +48,84 @@ struct Json {
   }
   static void close(Buffer& out, std::size_t, unsigned) { out.append("}"); }
   static bool is_null(std::string_view value) { return value == "null"; }
+  static bool is_array(std::string_view value) { return value.front() == '['; }
+  static bool is_map(std::string_view value) { return value.front() == '{'; }
+};
+
+/// Hands events on, each as a call of `Derived::pass` with what the next Sink is to be told.
+template <class Derived>
+class Relay : public Sink {
+ public:
+  void null() override {
+    pass([](Sink& next) { next.null(); });
+  }
+  void boolean(bool value) override {
+    pass([=](Sink& next) { next.boolean(value); });
+  }
+  void integer(std::int64_t value) override {
+    pass([=](Sink& next) { next.integer(value); });
+  }
+  void unsigned_integer(std::uint64_t value) override {
+    pass([=](Sink& next) { next.unsigned_integer(value); });
+  }
+  void real(double value) override {
+    pass([=](Sink& next) { next.real(value); });
+  }
+  void string(std::string_view text) override {
+    pass([=](Sink& next) { next.string(text); });
+  }
+  void binary(std::span<const std::byte> bytes) override {
+    pass([=](Sink& next) { next.binary(bytes); });
+  }
+  void ext(std::int8_t type, std::span<const std::byte> bytes) override {
+    pass([=](Sink& next) { next.ext(type, bytes); });
+  }
+  void begin_array(std::size_t size) override {
+    pass([=](Sink& next) { next.begin_array(size); });
+  }
+  void end_array() override {
+    pass([](Sink& next) { next.end_array(); });
+  }
+  void begin_map(std::size_t size) override {
+    pass([=](Sink& next) { next.begin_map(size); });
+  }
+  void end_map() override {
+    pass([](Sink& next) { next.end_map(); });
+  }
+
+ protected:
+  ~Relay() = default;
+
+ private:
+  template <class Event>
+  void pass(Event&& event) {
+    static_cast<Derived&>(*this).pass(event);
+  }
+};
+
+/// A map whose keys are strings before they are written: JSON would make strings of any others.
+template <class Writer>
+class KeywordWriter final : public Relay<KeywordWriter<Writer>> {
+ public:
+  explicit KeywordWriter(Buffer& out) noexcept : writer_(out) {}
+
+  bool complete() const noexcept { return ok_ && writer_.complete(); }
+
+  void string(std::string_view text) override { writer_.string(text); }
+  void end_map() override { writer_.end_map(); }
+
+  template <class Event>
+  void pass(Event&& event) {
+    if (writer_.at_outermost_key()) {
+      ok_ = false;
+    } else {
+      event(writer_);
+    }
+  }
+
+ private:
+  Writer writer_;
+  bool ok_ = true;
 };
 
 /// A map on its way into the buffer. Its size need not be known ahead.
@@ -50,8 +136,9 @@ class MapWriter {
 
   void key(std::string_view name) { Dialect::key(out_, name, count_++); }
 
+  template <class Writer = typename Dialect::Writer>
   bool value(Payload value) {
-    typename Dialect::Writer writer(out_);
+    Writer writer(out_);
     value.write(writer);
     return writer.complete();
   }
@@ -72,6 +159,21 @@ class MapWriter {
       --count_;
     }
     return true;
+  }
+
+  /// Only an array will do.
+  bool array_member(std::string_view name, Payload payload) {
+    key(name);
+    const std::size_t start = out_.size();
+    return value(payload) && Dialect::is_array(out_.text().substr(start));
+  }
+
+  /// Only a map with string keys will do.
+  bool keyword_member(std::string_view name, Payload payload) {
+    key(name);
+    const std::size_t start = out_.size();
+    return value<KeywordWriter<typename Dialect::Writer>>(payload) &&
+           Dialect::is_map(out_.text().substr(start));
   }
 
   bool close() {
@@ -116,15 +218,12 @@ bool write_response(Dialect, std::string_view call_id, Payload response,
 }
 
 template <class Dialect>
-bool write_request(Dialect, const RpcRequest& request, Buffer& out) {
-  for (const auto& [key, value] : request.kwargs) {
-    if (!key.is_string()) return false;
-  }
+bool write_request(Dialect, std::string_view method, Payload args, Payload kwargs,
+                   std::string_view call_id, Buffer& out) {
   MapWriter<Dialect> map(out);
-  return map.member("type", "request") && map.member("method", request.method) &&
-         map.member("args", Value::of(request.args)) &&
-         map.member("kwargs", Value::of(request.kwargs)) &&
-         (request.call_id.empty() || map.member("call_id", request.call_id)) && map.close();
+  return map.member("type", "request") && map.member("method", method) &&
+         map.array_member("args", args) && map.keyword_member("kwargs", kwargs) &&
+         (call_id.empty() || map.member("call_id", call_id)) && map.close();
 }
 
 template <class Dialect>
@@ -136,7 +235,8 @@ bool write_packet(Dialect dialect, const Packet& packet, Buffer& out) {
       map.member("source", number(packet.source)) && map.member_unless_null("data", packet.data);
   if (const RpcRequest* const request = packet.request()) {
     map.key("rpc");
-    ok = ok && write_request(dialect, *request, out);
+    ok = ok && write_request(dialect, request->method, Value::of(request->args),
+                             Value::of(request->kwargs), request->call_id, out);
   } else if (const RpcResponse* const response = packet.response()) {
     map.key("rpc");
     ok = ok && write_response(dialect, response->call_id, response->response, response->error,
@@ -149,7 +249,7 @@ bool write_packet(Dialect dialect, const Packet& packet, Buffer& out) {
 }
 
 /// Bytes and strings as they are, anything else as JSON: decided by the first event.
-class RawWriter final : public Sink {
+class RawWriter final : public Relay<RawWriter> {
  public:
   explicit RawWriter(Buffer& out) noexcept : out_(out), json_(out) {}
 
@@ -159,42 +259,21 @@ class RawWriter final : public Sink {
   }
 
   void string(std::string_view text) override {
-    if (!begin(Opcode::text)) return structured([&] { json_.string(text); });
+    if (!begin(Opcode::text)) return Relay::string(text);
     is_text(text) ? out_.append(text) : out_.append(repair_utf8(text));
   }
   void binary(std::span<const std::byte> bytes) override {
-    if (!begin(Opcode::binary)) return structured([&] { json_.binary(bytes); });
+    if (!begin(Opcode::binary)) return Relay::binary(bytes);
     out_.append(bytes);
   }
-  void null() override {
-    structured([&] { json_.null(); });
-  }
-  void boolean(bool value) override {
-    structured([&] { json_.boolean(value); });
-  }
-  void integer(std::int64_t value) override {
-    structured([&] { json_.integer(value); });
-  }
-  void unsigned_integer(std::uint64_t value) override {
-    structured([&] { json_.unsigned_integer(value); });
-  }
-  void real(double value) override {
-    structured([&] { json_.real(value); });
-  }
-  void ext(std::int8_t type, std::span<const std::byte> bytes) override {
-    structured([&] { json_.ext(type, bytes); });
-  }
-  void begin_array(std::size_t size) override {
-    structured([&] { json_.begin_array(size); });
-  }
-  void end_array() override {
-    structured([&] { json_.end_array(); });
-  }
-  void begin_map(std::size_t size) override {
-    structured([&] { json_.begin_map(size); });
-  }
-  void end_map() override {
-    structured([&] { json_.end_map(); });
+  template <class Event>
+  void pass(Event&& event) {
+    begun_ = true;
+    if (plain_) {
+      ok_ = false;  // a second value behind a plain one
+    } else {
+      event(json_);
+    }
   }
 
  private:
@@ -203,15 +282,6 @@ class RawWriter final : public Sink {
     begun_ = true;
     plain_ = opcode;
     return true;
-  }
-  template <class Event>
-  void structured(Event&& event) {
-    begun_ = true;
-    if (plain_) {
-      ok_ = false;  // a second value behind a plain one
-    } else {
-      event();
-    }
   }
 
   Buffer& out_;
@@ -258,6 +328,16 @@ bool encode_data(Format format, PacketSource source, std::optional<std::string_v
     MapWriter<Dialect> map(out);
     return map.member("source", number(source)) && map.member_unless_null("data", data) &&
            map.member_unless_null("channel", channel) && map.close();
+  });
+}
+
+bool encode_request(Format format, std::string_view method, Payload args, Payload kwargs,
+                    std::string_view call_id, Buffer& out) noexcept {
+  return encode(format, out, [&]<class Dialect>(Dialect dialect) {
+    MapWriter<Dialect> map(out);
+    if (!map.member("source", number(PacketSource::rpc))) return false;
+    map.key("rpc");
+    return write_request(dialect, method, args, kwargs, call_id, out) && map.close();
   });
 }
 

@@ -38,6 +38,11 @@ Packet decode_packet(Format format, std::span<const std::byte> message, const De
 bool encode_data(Format format, PacketSource source, std::optional<std::string_view> channel,
                  Payload data, Buffer& out) noexcept;
 
+/// False too if `args` is not one array or `kwargs` not one map with string keys. An empty call id
+/// is left out, and the receiver makes one.
+bool encode_request(Format format, std::string_view method, Payload args, Payload kwargs,
+                    std::string_view call_id, Buffer& out) noexcept;
+
 bool encode_response(Format format, std::string_view call_id, Payload response,
                      std::optional<RpcErrorCode> error, bool is_stream, bool is_end,
                      Buffer& out) noexcept;

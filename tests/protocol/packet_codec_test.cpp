@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include "tests/protocol/codec_support.hpp"
 
 using namespace webshocket;
@@ -47,8 +52,26 @@ std::string response(Format format, std::string_view call_id, Payload payload,
   return format == Format::json ? std::string(out.text()) : to_hex(out.span());
 }
 
+std::string request(Format format, std::string_view method, Payload args, Payload kwargs,
+                    std::string_view call_id) {
+  protocol::Buffer out;
+  REQUIRE(protocol::encode_request(format, method, args, kwargs, call_id, out));
+  return format == Format::json ? std::string(out.text()) : to_hex(out.span());
+}
+
 struct Ext {
   void write(Sink& sink) const { sink.ext(1, {}); }
+};
+struct Nothing {
+  void write(Sink&) const {}
+};
+struct Twice {
+  void write(Sink& sink) const {
+    for (int i = 0; i < 2; ++i) {
+      sink.begin_array(0);
+      sink.end_array();
+    }
+  }
 };
 struct Throws {
   void write(Sink& sink) const {
@@ -171,16 +194,84 @@ TEST_CASE("packets: the vectors, written") {
   CHECK(response(msgpack, "681bf79e1", 5, {}, false, false) == kCompactAnswer);
   CHECK(response(msgpack, "6e2ef8651", 0, {}, true, false) == kChunk0);
   CHECK(response(msgpack, "6e2ef8651", 2, {}, true, true) == kStreamEnd);
+  CHECK(request(msgpack, "add", std::tuple(2, 3), map(), "681bf79e1") == kCompactAdd);
+  CHECK(request(msgpack, "add", std::tuple(), map("a", 2, "b", 3), "681bf79e2") ==
+        kCompactAddKeywords);
+  CHECK(request(msgpack, "__abort__", std::tuple("6e2ef8653"), map(), "6e2ef8654") == kAbort);
   CHECK(data(json, custom, {}, "hi") == R"({"source":4,"data":"hi"})");
   CHECK(data(json, custom, {}, nullptr) == R"({"source":4})");
   CHECK(data(json, custom, {}, bytes("not json")) == R"({"source":4,"data":"bm90IGpzb24="})");
   CHECK(data(json, channel, "r", "é😀") == R"({"source":2,"data":"é😀","channel":"r"})");
+  CHECK(
+      request(json, "add", std::tuple(10, 20), map(), "c1") ==
+      R"({"source":5,"rpc":{"type":"request","method":"add","args":[10,20],"kwargs":{},"call_id":"c1"}})");
+  CHECK(
+      request(json, "add", std::tuple(), map("a", 2, "b", 3), "681bf79e2") ==
+      R"({"source":5,"rpc":{"type":"request","method":"add","args":[],"kwargs":{"a":2,"b":3},"call_id":"681bf79e2"}})");
   CHECK(response(json, "c1", 30, {}, false, false) == kJsonVectors[4]);
   CHECK(response(json, "c5", "Access denied for RPC method 'secret'.", RpcErrorCode::access_denied,
                  false, true) == kJsonVectors[6]);
   CHECK(
       response(json, "c3", hex("0001020304"), {}, false, false) ==
       R"({"source":5,"rpc":{"type":"response","call_id":"c3","response":"AAECAwQ=","error":null,"is_stream":false,"is_end":false}})");
+}
+
+TEST_CASE("packets: a written request is what is read") {
+  for (const Format format : {Format::msgpack, Format::json}) {
+    protocol::Buffer out;
+    const std::vector<int> many(70'000, 7);
+    std::map<std::string, std::vector<int>> keywords;
+    for (int i = 0; i < 70'000; ++i) keywords["k" + std::to_string(i)] = {i};
+    REQUIRE(protocol::encode_request(format, "mé", many, keywords, {}, out));
+    const Decoding decoding(format, out.span());
+    REQUIRE(decoding.packet.request() != nullptr);
+    CHECK(decoding.packet.source == PacketSource::rpc);
+    CHECK(decoding.packet.request()->method == "mé");
+    CHECK(decoding.packet.request()->args.size() == many.size());
+    CHECK(decoding.packet.request()->kwargs.size() == keywords.size());
+    CHECK(decoding.packet.request()->call_id.empty());
+    protocol::Buffer again;
+    REQUIRE(protocol::encode_packet(format, decoding.packet, again));
+    CHECK(again.text() == out.text());
+  }
+}
+
+TEST_CASE("packets: a request's args are an array, its kwargs a map with string keys") {
+  for (const Format format : {Format::msgpack, Format::json}) {
+    protocol::Buffer out;
+    out.append("before");
+    const auto fits = [&](Payload args, Payload kwargs) {
+      const bool ok = protocol::encode_request(format, "m", args, kwargs, "c", out);
+      CHECK((out.text() == "before") == !ok);
+      out.resize_down(6);
+      return ok;
+    };
+    CHECK(fits(std::tuple(), map()));
+    CHECK(fits(Value::of(std::span<const Value>()), Value::of(std::span<const Value::Member>())));
+    // Only the outermost keys are names.
+    CHECK(fits(std::tuple(std::map<int, int>{{1, 2}}), map("a", std::map<int, int>{{1, 2}})));
+    CHECK(fits(std::tuple(), map("a", map("b", map("c", std::tuple(1))), "d", nullptr)));
+
+    CHECK_FALSE(fits(nullptr, map()));
+    CHECK_FALSE(fits(1, map()));
+    CHECK_FALSE(fits("[]", map()));
+    CHECK_FALSE(fits(bytes("[]"), map()));
+    CHECK_FALSE(fits(map(), map()));
+    CHECK_FALSE(fits(Throws{}, map()));
+    CHECK_FALSE(fits(Nothing{}, map()));
+    CHECK_FALSE(fits(Twice{}, map()));
+    CHECK_FALSE(fits(std::tuple(), nullptr));
+    CHECK_FALSE(fits(std::tuple(), true));
+    CHECK_FALSE(fits(std::tuple(), "{}"));
+    CHECK_FALSE(fits(std::tuple(), std::tuple()));
+    CHECK_FALSE(fits(std::tuple(), std::map<int, int>{{1, 2}}));
+    CHECK_FALSE(fits(std::tuple(), map("a", 1, 2, 3)));
+    CHECK_FALSE(fits(std::tuple(), map("a", map(), nullptr, 3)));
+    CHECK_FALSE(fits(std::tuple(), map(bytes("a"), 1)));
+    CHECK_FALSE(fits(std::tuple(), map(std::tuple(), 1)));
+    CHECK_FALSE(fits(std::tuple(), map("a", Throws{})));
+    CHECK_FALSE(fits(std::tuple(), Nothing{}));
+  }
 }
 
 TEST_CASE("packets: error codes") {
