@@ -99,8 +99,14 @@ std::string_view read_uri(std::string_view text, Uri& uri) {
 
   uri.host = part(UF_HOST);
   // In a URI, the zone of an IPv6 address stands behind an encoded percent sign (RFC 6874).
-  if (const std::size_t zone = uri.host.find("%25"); zone != std::string::npos) {
+  const std::size_t zone = uri.host.find('%');
+  if (zone != std::string::npos && uri.host.compare(zone, 3, "%25") == 0) {
     uri.host.erase(zone + 1, 2);
+  }
+  // The library does not look closely at what stands in brackets.
+  if (text[url.field_data[UF_HOST].off - 1] == '[' &&
+      (uri.host.find(':') == std::string::npos || uri.host.ends_with('%'))) {
+    return "what stands in brackets is no IPv6 address";
   }
   uri.port = has(UF_PORT) ? url.port : default_port(uri.secure);
   uri.target = text.substr(target);

@@ -101,6 +101,10 @@ TEST_CASE("URIs: the host") {
                           "ws://h;a/", "ws://a,b", "ws://a@b@c", "ws://[::1]@h/"}) {
     CHECK(why(text) == "its host or port is malformed");
   }
+  for (const auto text :
+       {"ws://[1.2.3.4]/", "ws://[abc]:80", "ws://[fe10%25h0]/", "ws://[::1%25]/"}) {
+    CHECK(why(text) == "what stands in brackets is no IPv6 address");
+  }
 }
 
 TEST_CASE("URIs: an IPv6 address keeps its zone to itself") {
