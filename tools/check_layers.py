@@ -22,7 +22,8 @@ TEST = ["doctest/", "tests/support/", *POSIX]
 ALLOWED = {  # the longest matching folder decides
     "api/include": ["webshocket/"],
     "api": [*API, "cxxabi.h"],
-    "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/"],
+    "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/",
+                 "sys/random.h"],
     "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", *POSIX],
