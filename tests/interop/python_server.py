@@ -140,9 +140,9 @@ class Methods:
         if crash:
             raise RuntimeError("crashed, as asked")
 
-    async def streams(self):
-        """How many streams of this connection have neither ended nor been aborted."""
-        return len(self.running - self.aborted)
+    async def unfinished(self):
+        """Of this connection: streams neither ended nor aborted, and PINGs without a PONG."""
+        return [len(self.running - self.aborted), len(self.socket.pings)]
 
     async def kick(self, code=1000, reason=""):
         await self.socket.close(code, reason)
