@@ -26,24 +26,6 @@ auto wait_on_thread(std::mutex& mutex, Waiters& waiters, std::chrono::millisecon
   }
 }
 
-/// Stands in a queue's list of waiters for as long as it lives.
-class Place {
- public:
-  Place(std::mutex& mutex, Waiters& waiters, std::shared_ptr<Signal> signal)
-      : mutex_(mutex), waiters_(waiters), signal_(std::move(signal)) {}
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-  ~Place() {
-    const std::lock_guard lock(mutex_);
-    waiters_.remove(signal_);
-  }
-
- private:
-  std::mutex& mutex_;
-  Waiters& waiters_;
-  std::shared_ptr<Signal> signal_;
-};
-
 }  // namespace
 
 PullState::PullState(Peer peer, std::string remote_address, std::size_t capacity)

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -12,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <webshocket/connection.hpp>
 #include <webshocket/packet.hpp>
@@ -20,29 +18,9 @@
 #include <webshocket/task.hpp>
 
 #include "api/signal.hpp"
+#include "api/waiters.hpp"
 
 namespace webshocket::detail {
-
-/// Who waits at a queue: threads by the condition variable, coroutines by their signals. Used with
-/// the queue's lock held.
-class Waiters {
- public:
-  void add(std::shared_ptr<Signal> signal) { signals_.push_back(std::move(signal)); }
-  void remove(const std::shared_ptr<Signal>& signal) noexcept { std::erase(signals_, signal); }
-
-  /// Everybody looks again: there are few, and a wake-up that one of them lets pass (for it has
-  /// just timed out) must not be lost to the others.
-  void wake() {
-    threads_.notify_all();
-    for (const auto& signal : std::exchange(signals_, {})) signal->fire();
-  }
-
-  std::condition_variable& threads() noexcept { return threads_; }
-
- private:
-  std::condition_variable threads_;
-  std::vector<std::shared_ptr<Signal>> signals_;
-};
 
 /// What a `PullConnection` and its connection's shard share.
 class PullState {

@@ -44,17 +44,6 @@ bool is_host(std::string_view host) noexcept {
   });
 }
 
-bool belongs_to_handshake(std::string_view name) noexcept {
-  constexpr std::string_view kPrefix = "Sec-WebSocket-";
-  if (name.size() >= kPrefix.size() && same_text(name.substr(0, kPrefix.size()), kPrefix)) {
-    return true;
-  }
-  return std::ranges::any_of(
-      std::array<std::string_view, 5>{"Host", "Upgrade", "Connection", "Content-Length",
-                                      "Transfer-Encoding"},
-      [name](std::string_view reserved) { return same_text(name, reserved); });
-}
-
 void write_header(Buffer& out, std::string_view name, std::string_view value) {
   out.append(name);
   out.append(": ");
@@ -156,6 +145,22 @@ std::string accept_key(std::string_view key) {
     return {};
   }
   return base64(std::span(digest).first(size));
+}
+
+bool belongs_to_handshake(std::string_view name) noexcept {
+  constexpr std::string_view kPrefix = "Sec-WebSocket-";
+  if (name.size() >= kPrefix.size() && same_text(name.substr(0, kPrefix.size()), kPrefix)) {
+    return true;
+  }
+  return std::ranges::any_of(
+      std::array<std::string_view, 5>{"Host", "Upgrade", "Connection", "Content-Length",
+                                      "Transfer-Encoding"},
+      [name](std::string_view reserved) { return same_text(name, reserved); });
+}
+
+std::string basic_credentials(std::string_view userinfo) {
+  return "Basic " +
+         base64({reinterpret_cast<const unsigned char*>(userinfo.data()), userinfo.size()});
 }
 
 std::string encode_key(std::span<const std::byte, 16> random) {

@@ -43,6 +43,12 @@ void write_upgrade_reply(Buffer& out, std::string_view key,
                          std::optional<std::string_view> subprotocol,
                          std::span<const HttpHeader> extra = {});
 
+/// Headers that the handshake itself is made of, in any case.
+bool belongs_to_handshake(std::string_view name) noexcept;
+
+/// The value of an Authorization header for "user:password".
+std::string basic_credentials(std::string_view userinfo);
+
 struct UpgradeRequestOptions {
   std::string host;    ///< with the port, if it is not the scheme's
   std::string target;  ///< path and query, percent-encoded

@@ -89,11 +89,7 @@ bool Shard::run_work(const Delivery& delivery) noexcept {
 
 void Shard::drain_inbox() noexcept {
   inbox_left_ = false;
-  inbox_.clear_wake();
-  for (Inbox::Control control; inbox_.take(control);) {
-    control();
-    control = nullptr;
-  }
+  run_controls();
   std::size_t recipients = 0;
   std::size_t bytes = 0;
   for (std::shared_ptr<const Delivery> delivery; inbox_.take(delivery);) {

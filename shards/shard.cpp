@@ -49,14 +49,17 @@ struct Question {
 }  // namespace
 
 Shard::Shard(Site& site, std::size_t index)
-    : site_(site),
+    : Reactor(site.bus->inbox(index), site.config.inbound_total_limit),
+      site_(site),
       index_(index),
       decode_limits_{site.config.max_depth, site.config.max_elements},
-      inbox_(site.bus->inbox(index)),
+      rules_{.role = protocol::Role::server,
+             .max_message = site.config.max_message,
+             .ping_interval = site.config.ping_interval,
+             .ping_timeout = site.config.ping_timeout,
+             .close_timeout = site.config.close_timeout},
       mailbox_(std::make_shared<ShardMailbox>(site.bus, index)),
-      channels_({.seed = random_seed()}),
-      calls_(*this),
-      read_buffer_(kReadBuffer) {}
+      channels_({.seed = random_seed()}) {}
 
 Shard::~Shard() { join(); }
 
@@ -122,22 +125,6 @@ void Shard::build_handlers() {
   for (const auto& handler : handlers_) handler->on_start();
 }
 
-void Shard::open_handles() noexcept {
-  wake_.open(loop_, inbox_.descriptor());
-  wake_.watch<&Shard::on_wake>(*this, UV_READABLE);
-  timer_.open(loop_);
-  end_of_turn_.open<&Shard::end_turn>(loop_, *this);
-  stay_awake_.open(loop_);
-}
-
-void Shard::close_handles() noexcept {
-  wake_.close();
-  timer_.close();
-  end_of_turn_.close();
-  stay_awake_.close();
-  loop_.finish();
-}
-
 // --- connections ------------------------------------------------------------------------------
 
 void Shard::adopt(Adoption adoption) noexcept {
@@ -161,66 +148,11 @@ void Shard::leave(TcpConnection& connection) noexcept {
                  webshocket::detail::ConnectionAccess::form(connection));
 }
 
-void Shard::mark_dirty(TcpConnection& connection) {
-  if (std::exchange(connection.is_dirty, true)) return;
-  dirty_.push_back(&connection);
-}
-
-void Shard::mark_going(TcpConnection& connection) {
-  if (std::exchange(connection.awaits_end_of_turn, true)) return;
-  going_.push_back(&connection);
-}
-
 void Shard::wait_for_call_limit(TcpConnection& connection) {
   wait_for_call_limit_.push_back(connection.uid());
 }
 
-std::unique_ptr<protocol::FrameReader> Shard::lend_reader() {
-  if (readers_.empty()) return std::make_unique<protocol::FrameReader>(protocol::Role::server);
-  auto reader = std::move(readers_.back());
-  readers_.pop_back();
-  return reader;
-}
-
-void Shard::take_back(std::unique_ptr<protocol::FrameReader> reader) noexcept {
-  if (reader == nullptr || readers_.size() >= kReadersKept) return;
-  reader->reset();
-  readers_.push_back(std::move(reader));
-}
-
-std::unique_ptr<Outbox> Shard::lend_outbox() {
-  if (outboxes_.empty()) return std::make_unique<Outbox>();
-  auto outbox = std::move(outboxes_.back());
-  outboxes_.pop_back();
-  return outbox;
-}
-
-void Shard::take_back(std::unique_ptr<Outbox> outbox) noexcept {
-  if (outbox == nullptr || outboxes_.size() >= kOutboxesKept) return;
-  outbox->reset();
-  outboxes_.push_back(std::move(outbox));
-}
-
-bool Shard::take_inbound(std::size_t before, std::size_t after) noexcept {
-  inbound_bytes_ += after - before;
-  const std::size_t limit = site_.config.inbound_total_limit;
-  return limit == 0 || after <= before || inbound_bytes_ <= limit;
-}
-
-// --- the turn ---------------------------------------------------------------------------------
-
-void Shard::on_wake(int, int) noexcept { drain_inbox(); }
-
-void Shard::on_timer() noexcept {
-  timer_due_ = Clock::time_point::max();
-}  // end_turn fires what is due
-
-void Shard::end_turn() noexcept {
-  if (inbox_left_) drain_inbox();
-  const auto now = Clock::now();
-  while (timers_.fire_one(now)) {
-  }
-  for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
+void Shard::settle() noexcept {
   for (const auto& handler : handlers_) HandlerAccess::roster(*handler).compact();
   if (!wait_for_call_limit_.empty() && !at_call_limit()) {
     for (const Uid& uid : std::exchange(wait_for_call_limit_, {})) {
@@ -228,43 +160,7 @@ void Shard::end_turn() noexcept {
     }
   }
   check_outbox_total();
-  counters_.inbound_bytes.set(inbound_bytes_);
-  counters_.outbox_bytes.set(own_outbox_bytes_ + shared_bytes_.total());
   settle_stages();
-  arm_timer();
-  stay_awake_.set(work_left() || inbox_left_);
-  now_ = {};
-}
-
-bool Shard::work_left() const noexcept {
-  return !deferred_.empty() || !going_.empty() || !dirty_.empty() || !doomed_.empty();
-}
-
-void Shard::run_round() {
-  for (auto& function : std::exchange(deferred_, {})) {
-    try {
-      function();
-    } catch (...) {
-      counters_.handler_errors.add();
-      log(LogLevel::error, "a deferred function failed: " +
-                               webshocket::detail::describe_exception(std::current_exception()));
-    }
-  }
-  // The lists are walked by index: a step may append to any of them.
-  const std::size_t going = going_.size();
-  for (std::size_t i = 0; i < going; ++i) going_[i]->go_on();
-  going_.erase(going_.begin(), going_.begin() + static_cast<std::ptrdiff_t>(going));
-  const std::size_t dirty = dirty_.size();
-  for (std::size_t i = 0; i < dirty; ++i) dirty_[i]->flush_turn();
-  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty));
-  const std::size_t doomed = doomed_.size();
-  burying_ = true;
-  for (std::size_t i = 0; i < doomed; ++i) {
-    table_.erase(*doomed_[i]);
-    doomed_[i]->bury();
-  }
-  burying_ = false;
-  doomed_.erase(doomed_.begin(), doomed_.begin() + static_cast<std::ptrdiff_t>(doomed));
 }
 
 void Shard::check_outbox_total() noexcept {
@@ -283,36 +179,12 @@ void Shard::check_outbox_total() noexcept {
   longest->close_slow("outbox_total_limit reached");
 }
 
-void Shard::arm_timer() noexcept {
-  auto due = timers_.empty() ? Clock::time_point::max() : timers_.next_due();
-  due = std::min({due, close_all_at_, cut_off_at_});
-  if (due == timer_due_) return;
-  timer_due_ = due;
-  if (due == Clock::time_point::max()) {
-    timer_.stop();
-  } else {
-    timer_.start<&Shard::on_timer>(*this, due - Clock::now());
-  }
-}
-
-Shard::Clock::time_point Shard::now() const noexcept {
-  if (now_ == Clock::time_point{}) now_ = Clock::now();
-  return now_;
-}
-
 void Shard::log(LogLevel level, std::string_view text) const noexcept {
   if (!site_.config.log) return;
   try {
     site_.config.log(level, text);
   } catch (...) {  // NOLINT(bugprone-empty-catch): there is nobody left to tell
   }
-}
-
-void Shard::start_timer(webshocket::detail::TimerNode& timer, std::chrono::nanoseconds delay) {
-  // The turn's clock may be behind: a timer must not fire early.
-  const auto now = Clock::now();
-  const auto left = Clock::time_point::max() - now;
-  timers_.start(timer, delay > left ? Clock::time_point::max() : now + delay);
 }
 
 void Shard::offload(webshocket::detail::OffloadJob& job) { site_.pool->submit(job, mailbox_); }
@@ -372,7 +244,8 @@ void Shard::settle_stages() noexcept {
   }
   if (stopped_) {
     calls_.cancel_all();
-    if (quiet_ && calls_.size() == 0) std::exchange(quiet_, nullptr)();
+    evict_guests();
+    if (quiet_ && calls_.size() == 0 && !has_guests()) std::exchange(quiet_, nullptr)();
   }
 }
 

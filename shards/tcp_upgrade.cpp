@@ -91,9 +91,9 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
       answer_plain_http(head);
     }
   } catch (...) {
-    shard_.counters().handler_errors.add();
-    shard_.log(LogLevel::error,
-               "an HTTP handler failed: " + detail::describe_exception(std::current_exception()));
+    shard().counters().handler_errors.add();
+    shard().log(LogLevel::error,
+                "an HTTP handler failed: " + detail::describe_exception(std::current_exception()));
     refuse_http({500, "Internal Server Error"});
   }
 }
@@ -101,8 +101,8 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
 // --- plain HTTP -------------------------------------------------------------------------------
 
 void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
-  const Site& site = shard_.site();
-  handshake_->keep_alive = head.keep_alive && !shard_.draining();
+  const Site& site = shard().site();
+  handshake_->keep_alive = head.keep_alive && !shard().draining();
   const bool head_only = head.method == "HEAD";
   const std::string_view method = head_only ? std::string_view("GET") : head.method;
   std::string allowed;
@@ -115,15 +115,15 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
     HttpRequest request;
     fill(request, head, remote_);
     request.body = handshake_->reader.body();
-    shard_.counters().http_requests.add();
+    shard().counters().http_requests.add();
     return send_http(route.handler(request), head_only, handshake_->keep_alive);
   }
   if (method == "GET") {
     for (const Folder& folder : site.folders) {
       if (!is_below(head.path, folder.prefix)) continue;
-      shard_.counters().http_requests.add();
+      shard().counters().http_requests.add();
       handshake_->answering = true;
-      shard_.calls().start(
+      shard().calls().start(
           this,
           serve_file(folder.path, head.path.substr(folder.prefix.size()), handshake_->response),
           [this, head_only](std::exception_ptr error) {
@@ -173,11 +173,11 @@ void TcpConnection::send_http(const HttpResponse& response, bool head_only, bool
 }
 
 std::chrono::nanoseconds TcpConnection::http_timeout() const noexcept {
-  return finish_after_flush_ ? shard_.config().close_timeout : shard_.config().http_keep_alive;
+  return finish_after_flush_ ? shard().config().close_timeout : shard().config().http_keep_alive;
 }
 
 void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
-  shard_.counters().upgrades_rejected.add();
+  shard().counters().upgrades_rejected.add();
   write([&](protocol::Buffer& out) {
     protocol::write_http_error(out, error, handshake_->reader.head().method == "HEAD");
   });
@@ -185,13 +185,13 @@ void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
   handshake_->slot.release();
   finish_after_flush_ = true;
   set_reading(true);
-  set_deadline(shard_.config().close_timeout);
+  set_deadline(shard().config().close_timeout);
 }
 
 // --- the upgrade ------------------------------------------------------------------------------
 
 void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
-  const Site& site = shard_.site();
+  const Site& site = shard().site();
   const protocol::HttpHead& head = handshake_->reader.head();
   auto checked = protocol::check_upgrade(head);
   if (const auto* error = std::get_if<protocol::HttpError>(&checked)) return refuse_http(*error);
@@ -202,8 +202,8 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   if (!paths.empty() && route == 0 && std::ranges::find(paths, head.path) == paths.end()) {
     return refuse_http({404, "There is no WebSocket at this path."});
   }
-  if (shard_.draining()) return refuse_http({503, "The server is going away."});
-  Slot slot = Slot::take(shard_.site().connections);
+  if (shard().draining()) return refuse_http({503, "The server is going away."});
+  Slot slot = Slot::take(shard().site().connections);
   if (!slot) return refuse_http({503, std::string(kFull)});
 
   const auto& raw_paths = site.config.raw_paths;
@@ -221,17 +221,17 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   }
 
   phase_ = Phase::deciding;
-  Handler& decider = shard_.handler(route);
+  Handler& decider = shard().handler(route);
   if (detail::HandlerAccess::upgrade_async(decider)) {
     Task<Upgrade> question = decider.on_upgrade_async(request);
     if (question) {
       set_reading(false);
-      shard_.calls().start(this, ask(std::move(question), handshake_->answer),
-                           [this](std::exception_ptr error) {
-                             if (phase_ != Phase::deciding) return;
-                             if (error) return upgrade_failed(std::move(error));
-                             decide(std::move(handshake_->answer));
-                           });
+      shard().calls().start(this, ask(std::move(question), handshake_->answer),
+                            [this](std::exception_ptr error) {
+                              if (phase_ != Phase::deciding) return;
+                              if (error) return upgrade_failed(std::move(error));
+                              decide(std::move(handshake_->answer));
+                            });
       return;
     }
   }
@@ -243,8 +243,9 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
 }
 
 void TcpConnection::upgrade_failed(std::exception_ptr error) noexcept {
-  shard_.counters().handler_errors.add();
-  shard_.log(LogLevel::error, "on_upgrade failed: " + detail::describe_exception(std::move(error)));
+  shard().counters().handler_errors.add();
+  shard().log(LogLevel::error,
+              "on_upgrade failed: " + detail::describe_exception(std::move(error)));
   refuse_http({500, "Internal Server Error"});
 }
 
@@ -258,14 +259,14 @@ void TcpConnection::decide(Upgrade answer) noexcept {
     }
     return refuse_http(error);
   }
-  if (shard_.draining()) return refuse_http({503, "The server is going away."});
+  if (shard().draining()) return refuse_http({503, "The server is going away."});
   answer.is_raw = answer.is_raw || handshake_->is_raw_path;
   if (answer.is_raw) handshake_->subprotocol.reset();
   if (answer.pin_key) {
-    const std::size_t home = shard_.site().bus->shard_of(*answer.pin_key);
-    if (home != shard_.shard()) return move_to(home, std::move(answer));
+    const std::size_t home = shard().site().bus->shard_of(*answer.pin_key);
+    if (home != shard().shard()) return move_to(home, std::move(answer));
   }
-  shard_.counters().handshakes_pending.subtract();
+  shard().counters().handshakes_pending.subtract();
   finish_upgrade({handshake_->route, std::move(answer), std::move(handshake_->key),
                   std::move(handshake_->subprotocol), std::move(handshake_->unread),
                   std::move(handshake_->slot)});
@@ -273,7 +274,7 @@ void TcpConnection::decide(Upgrade answer) noexcept {
 
 void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   Uid moved_uid = uid();
-  while (shard_.site().bus->shard_of(moved_uid) != home) moved_uid = mint_uid();
+  while (shard().site().bus->shard_of(moved_uid) != home) moved_uid = mint_uid();
   auto adoption = std::make_shared<Adoption>();
   adoption->uid = moved_uid;
   adoption->remote = remote_;
@@ -287,7 +288,7 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   doom();
   close_poll();  // this loop lets go of the descriptor before another one takes it
   adoption->socket = std::move(socket_);
-  shard_.site().bus->post_control(home, [adoption] {
+  shard().site().bus->post_control(home, [adoption] {
     static_cast<Shard&>(*detail::Hub::current()).adopt(std::move(*adoption));
   });
 }
@@ -295,7 +296,7 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
 void TcpConnection::finish_upgrade(Move move) noexcept {
   handshake_.reset();
   slot_ = std::move(move.slot);
-  establish(shard_.handler(move.route), form_of(move.upgrade, move.subprotocol));
+  establish(shard().handler(move.route), form_of(move.upgrade, move.subprotocol));
   std::vector<protocol::HttpHeader> extra;
   for (auto& [name, value] : move.upgrade.headers) {
     extra.push_back({std::move(name), std::move(value)});
@@ -303,16 +304,14 @@ void TcpConnection::finish_upgrade(Move move) noexcept {
   write([&](protocol::Buffer& out) {
     protocol::write_upgrade_reply(out, move.key, move.subprotocol, extra);
   });
-  phase_ = Phase::open;
+  begin_frames();
   set_state(ConnectionState::connected);
   for (auto& [key, value] : move.upgrade.session_values) session()[key] = std::move(value);
   set_reading(true);
-  heard_ = shard_.now();
-  set_deadline(shard_.config().ping_interval);
   is_connected_ = true;
-  shard_.enter(*this);
+  shard().enter(*this);
   detail::dispatch_connect(handler(), *this);
-  if (shard_.draining()) shard_.mark_going(*this);
+  if (shard().draining()) shard().mark_going(*this);
   if (!move.unread.empty()) take_frames(move.unread);
 }
 

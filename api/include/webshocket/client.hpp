@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -184,8 +185,11 @@ class Client {
   explicit Client(std::string_view uri, ClientConfig config = {});
   /// On a loop that is shared.
   Client(std::string_view uri, ClientConfig config, const ClientLoop& loop);
-  /// The same for many clients with one configuration, which none of them copies.
-  Client(std::string_view uri, std::shared_ptr<const ClientConfig> config, const ClientLoop& loop);
+  Client(std::string_view uri, const ClientLoop& loop);
+  /// The same for many clients with one `std::shared_ptr<const ClientConfig>`, which none copies.
+  template <std::convertible_to<std::shared_ptr<const ClientConfig>> Shared>
+  Client(std::string_view uri, Shared&& config, const ClientLoop& loop)
+      : Client(uri, loop, std::shared_ptr<const ClientConfig>(std::forward<Shared>(config))) {}
   /// Closes with 1000, and waits until none of its events runs any more, unless it is destroyed by
   /// one of them.
   ~Client();
@@ -320,11 +324,14 @@ class Client {
   }
 
  private:
+  Client(std::string_view uri, const ClientLoop& loop, std::shared_ptr<const ClientConfig> config);
+
   OwnedRpcResponse request(const CallOptions& options, const detail::Request& request);
   Task<OwnedRpcResponse> request_async(const CallOptions& options, const detail::Request& request);
   detail::RawStream open_stream(const CallOptions& options, const detail::Request& request);
   detail::RawStream open_stream_async(const CallOptions& options, const detail::Request& request);
 
+  std::shared_ptr<engine::ClientHome> home_;
   std::shared_ptr<engine::ClientSession> session_;
 };
 

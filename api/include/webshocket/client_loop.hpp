@@ -29,7 +29,7 @@ class ClientLoop {
   static ClientLoop current();
 
   /// Runs a coroutine on the loop; the future has its result, or what it threw. When the loop ends
-  /// first, the coroutine is cancelled, and the future throws `ConnectionClosedError`.
+  /// first, the coroutine is cancelled, and the future throws `Cancelled`.
   template <class T>
   std::future<T> spawn(Task<T> task) const;
   /// The same, and waits. Throws `UsageError` on a loop's thread, which must not wait: `co_await`

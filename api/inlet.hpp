@@ -1,0 +1,132 @@
+/// What comes for one waiter, thread or coroutine, until its end.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include <webshocket/error.hpp>
+#include <webshocket/task.hpp>
+
+#include "api/signal.hpp"
+#include "api/waiters.hpp"
+
+namespace webshocket::detail {
+
+/// A queue with an end. Items that came before the end are given out before it is told. Any thread.
+///
+/// `Late` is what a waiter throws when its time is over, with the given text.
+template <class Item, class Late>
+class Inlet {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit Inlet(const char* late) noexcept : late_(late) {}
+
+  /// After the end, the item is dropped.
+  void push(Item item) {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return;
+    items_.push_back(std::move(item));
+    waiters_.wake();
+  }
+
+  /// The first end counts. Without a reason, waiters are told by an empty item.
+  void end(std::exception_ptr why = nullptr) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(ended_, true)) return;
+    why_ = std::move(why);
+    waiters_.wake();
+  }
+
+  /// It was not the end.
+  void reopen() {
+    const std::lock_guard lock(mutex_);
+    ended_ = false;
+    why_ = nullptr;
+  }
+
+  /// The next one if it is there.
+  std::optional<Item> try_take() {
+    const std::lock_guard lock(mutex_);
+    return pop();
+  }
+
+  /// Blocks until something is there. Nothing at an end without a reason; throws the reason of one
+  /// that has it, `Late`, and `Cancelled`.
+  std::optional<Item> take(Clock::time_point deadline, const std::stop_token& stop = {}) {
+    const std::stop_callback wake(stop, [this] { wake_all(); });
+    std::unique_lock lock(mutex_);
+    for (bool in_time = true;;) {
+      if (auto item = pop()) return item;
+      if (finished()) return std::nullopt;
+      if (stop.stop_requested()) throw Cancelled();
+      if (!in_time) throw Late(late_);
+      in_time = waiters_.threads().wait_until(lock, deadline) == std::cv_status::no_timeout;
+    }
+  }
+
+  /// The same for a coroutine, which keeps `self`.
+  static Task<std::optional<Item>> take_async(std::shared_ptr<Inlet> self,
+                                              Clock::time_point deadline,
+                                              std::stop_token stop = {}) {
+    for (bool in_time = true;;) {
+      std::shared_ptr<Signal> signal;
+      {
+        const std::lock_guard lock(self->mutex_);
+        if (auto item = self->pop()) co_return item;
+        if (self->finished()) co_return std::nullopt;
+        if (stop.stop_requested()) throw Cancelled();
+        if (!in_time) throw Late(self->late_);
+        signal = Signal::make();
+        self->waiters_.add(signal);
+      }
+      const Place place(self->mutex_, self->waiters_, signal);
+      const std::stop_callback wake(stop, [&signal] { signal->fire(); });
+      SignalAwaiter wait(signal, deadline - Hub::current()->now());
+      in_time = co_await wait;
+    }
+  }
+
+ private:
+  void wake_all() {
+    const std::lock_guard lock(mutex_);
+    waiters_.wake();
+  }
+  std::optional<Item> pop() {
+    if (first_ == items_.size()) return std::nullopt;
+    std::optional<Item> item(std::move(items_[first_++]));
+    if (first_ == items_.size()) {
+      items_.clear();
+      if (items_.capacity() > kKept) items_.shrink_to_fit();
+      first_ = 0;
+    } else if (first_ * 2 > items_.size() && first_ > 32) {
+      items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
+      first_ = 0;
+    }
+    return item;
+  }
+  bool finished() const {
+    if (ended_ && why_) std::rethrow_exception(why_);
+    return ended_;
+  }
+
+  static constexpr std::size_t kKept = 64;
+
+  std::mutex mutex_;
+  std::vector<Item> items_;
+  std::size_t first_ = 0;  ///< items before it have been taken
+  bool ended_ = false;
+  std::exception_ptr why_;
+  Waiters waiters_;
+  const char* late_;
+};
+
+}  // namespace webshocket::detail

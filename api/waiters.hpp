@@ -1,0 +1,53 @@
+/// Who waits at a queue.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "api/signal.hpp"
+
+namespace webshocket::detail {
+
+/// Who waits at a queue: threads by the condition variable, coroutines by their signals. Used with
+/// the queue's lock held.
+class Waiters {
+ public:
+  void add(std::shared_ptr<Signal> signal) { signals_.push_back(std::move(signal)); }
+  void remove(const std::shared_ptr<Signal>& signal) noexcept { std::erase(signals_, signal); }
+
+  /// Everybody looks again: there are few, and a wake-up that one of them lets pass (for it has
+  /// just timed out) must not be lost to the others.
+  void wake() {
+    threads_.notify_all();
+    for (const auto& signal : std::exchange(signals_, {})) signal->fire();
+  }
+
+  std::condition_variable& threads() noexcept { return threads_; }
+
+ private:
+  std::condition_variable threads_;
+  std::vector<std::shared_ptr<Signal>> signals_;
+};
+
+/// Stands in a queue's list of waiters for as long as it lives.
+class Place {
+ public:
+  Place(std::mutex& mutex, Waiters& waiters, std::shared_ptr<Signal> signal)
+      : mutex_(mutex), waiters_(waiters), signal_(std::move(signal)) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    const std::lock_guard lock(mutex_);
+    waiters_.remove(signal_);
+  }
+
+ private:
+  std::mutex& mutex_;
+  Waiters& waiters_;
+  std::shared_ptr<Signal> signal_;
+};
+
+}  // namespace webshocket::detail

@@ -1,0 +1,128 @@
+#include "engine/client_config.hpp"
+
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include <webshocket/error.hpp>
+
+#include "protocol/http_fields.hpp"
+
+namespace webshocket::engine {
+namespace {
+
+[[noreturn]] void refuse(std::string_view field, const std::string& value,
+                         std::string_view wanted) {
+  throw UsageError("ClientConfig::" + std::string(field) + " = " + value + ": " +
+                   std::string(wanted));
+}
+
+void check_duration(std::string_view field, std::chrono::milliseconds value, bool may_be_zero) {
+  if (value.count() < 0 || (value.count() == 0 && !may_be_zero)) {
+    refuse(field, std::to_string(value.count()) + " ms",
+           may_be_zero ? "must not be negative" : "must be positive");
+  }
+}
+
+std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+
+}  // namespace
+
+void check(const Retry& retry, std::string_view name) {
+  const auto field = [name](std::string_view member) {
+    return std::string(name) + '.' + std::string(member);
+  };
+  check_duration(field("interval"), retry.interval, true);
+  check_duration(field("max_interval"), retry.max_interval, true);
+  check_duration(field("jitter"), retry.jitter, true);
+  check_duration(field("deadline"), retry.deadline, true);
+}
+
+void check(const ClientConfig& config) {
+  if (!config.subprotocols.empty() && config.format != Format::raw) {
+    refuse("subprotocols", quoted(config.subprotocols.front()),
+           "only a raw client chooses them; the others speak webshocket's");
+  }
+  if (config.json_in_binary && config.format != Format::json) {
+    refuse("json_in_binary", "true", "needs Format::json");
+  }
+  for (const auto& [name, value] : config.headers) {
+    if (!protocol::is_writable({name, value})) {
+      refuse("headers", quoted(name), "is no header: a token and a value on one line");
+    }
+    if (protocol::belongs_to_handshake(name))
+      refuse("headers", quoted(name), "belongs to the upgrade itself");
+  }
+  for (const std::string& name : config.subprotocols) {
+    if (!protocol::is_token(name)) refuse("subprotocols", quoted(name), "is no token");
+  }
+  if (!config.unix_path.empty() && !shards::SocketAddress::unix_path(config.unix_path)) {
+    refuse("unix_path", quoted(config.unix_path), "is too long for a socket's name");
+  }
+  if (!config.local_address.empty() && !shards::SocketAddress::parse(config.local_address, 0)) {
+    refuse("local_address", quoted(config.local_address), "is no numeric address");
+  }
+  if (config.reconnect) check(*config.reconnect, "reconnect");
+  check_duration("connect_timeout", config.connect_timeout, true);
+  check_duration("call_timeout", config.call_timeout, false);
+  check_duration("ping_interval", config.ping_interval, true);
+  check_duration("ping_timeout", config.ping_timeout, true);
+  check_duration("close_timeout", config.close_timeout, false);
+}
+
+protocol::Uri checked_uri(std::string_view text) {
+  auto parsed = protocol::parse_uri(text);
+  if (auto* complaint = std::get_if<std::string>(&parsed)) throw InvalidUriError(*complaint);
+  return std::move(std::get<protocol::Uri>(parsed));
+}
+
+shards::EndpointRules rules_of(const ClientConfig& config) noexcept {
+  return {.role = protocol::Role::client,
+          .max_message = config.max_message,
+          .ping_interval = config.ping_interval,
+          .ping_timeout = config.ping_timeout,
+          .close_timeout = config.close_timeout};
+}
+
+shards::Form form_of(const ClientConfig& config) noexcept {
+  switch (config.format) {
+    case Format::msgpack:
+      return shards::Form::msgpack;
+    case Format::json:
+      return config.json_in_binary ? shards::Form::json_binary : shards::Form::json_text;
+    case Format::raw:
+      break;
+  }
+  return shards::Form::raw;
+}
+
+protocol::UpgradeRequestOptions request_of(const ClientConfig& config, const protocol::Uri& uri) {
+  protocol::UpgradeRequestOptions request;
+  request.host = uri.host_header();
+  request.target = uri.target;
+  switch (form_of(config)) {
+    case shards::Form::msgpack:
+      request.subprotocols.emplace_back(protocol::kMsgpackSubprotocol);
+      break;
+    case shards::Form::json_text:
+      request.subprotocols.emplace_back(protocol::kJsonSubprotocol);
+      break;
+    case shards::Form::json_binary:
+      break;
+    case shards::Form::raw:
+      request.subprotocols = config.subprotocols;
+      break;
+  }
+  if (!uri.userinfo.empty()) {
+    request.headers.push_back({"Authorization", protocol::basic_credentials(uri.userinfo)});
+  }
+  for (const auto& [name, value] : config.headers) request.headers.push_back({name, value});
+  return request;
+}
+
+std::optional<shards::SocketAddress> local_of(const ClientConfig& config) {
+  if (config.local_address.empty()) return std::nullopt;
+  return shards::SocketAddress::parse(config.local_address, 0);
+}
+
+}  // namespace webshocket::engine

@@ -1,0 +1,71 @@
+#include "engine/retry.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace webshocket::engine {
+namespace {
+
+/// Without an end to the tries, their reasons must have one.
+constexpr std::size_t kComplaintsKept = 32;
+
+}  // namespace
+
+Tries::Tries(const Retry& retry, Clock::time_point now) : retry_(retry), began_(now) {}
+
+std::optional<std::chrono::nanoseconds> Tries::allowance(std::chrono::nanoseconds timeout,
+                                                         Clock::time_point now) const noexcept {
+  if (retry_.deadline.count() == 0) return timeout;
+  const std::chrono::nanoseconds left = began_ + retry_.deadline - now;
+  if (left.count() <= 0) return std::nullopt;
+  return timeout.count() == 0 ? left : std::min(timeout, left);
+}
+
+void Tries::failed(std::string complaint, int http_status) {
+  ++count_;
+  http_status_ = http_status;
+  if (complaints_.size() == kComplaintsKept) complaints_.erase(complaints_.begin());
+  complaints_.push_back(std::move(complaint));
+}
+
+std::chrono::nanoseconds Tries::jitter(std::uint64_t random) const noexcept {
+  const auto most = static_cast<std::uint64_t>(std::chrono::nanoseconds(retry_.jitter).count());
+  return std::chrono::nanoseconds(most == 0 ? 0 : random % most);
+}
+
+std::chrono::nanoseconds Tries::first_pause(std::uint64_t random) const noexcept {
+  return jitter(random);
+}
+
+std::optional<std::chrono::nanoseconds> Tries::pause(std::uint64_t random,
+                                                     Clock::time_point now) const noexcept {
+  if (retry_.attempts != 0 && count_ >= retry_.attempts) return std::nullopt;
+  std::chrono::nanoseconds wait = retry_.interval;
+  for (std::size_t i = 1; i < count_ && wait < retry_.max_interval; ++i) wait *= 2;
+  wait = std::min<std::chrono::nanoseconds>(wait, retry_.max_interval) + jitter(random);
+  if (retry_.deadline.count() != 0 && now + wait >= began_ + retry_.deadline) return std::nullopt;
+  return wait;
+}
+
+ConnectionFailedError Tries::error(std::string_view uri, Clock::time_point now) const {
+  std::string text = "cannot connect to " + std::string(uri);
+  if (count_ <= 1) {
+    text += ": " + (complaints_.empty() ? "no time was left to try" : complaints_.front());
+  } else {
+    std::array<char, 64> spent{};
+    std::snprintf(spent.data(), spent.size(), " after %zu tries in %.1f s", count_,
+                  std::chrono::duration<double>(now - began_).count());
+    text += spent.data();
+    std::size_t number = count_ - complaints_.size();
+    std::string_view separator = ": ";
+    for (const std::string& complaint : complaints_) {
+      text += std::string(separator) + std::to_string(++number) + ": " + complaint;
+      separator = "; ";
+    }
+  }
+  return ConnectionFailedError(text, complaints_, http_status_);
+}
+
+}  // namespace webshocket::engine

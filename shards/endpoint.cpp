@@ -1,0 +1,324 @@
+#include "shards/endpoint.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include "protocol/frame_writer.hpp"
+
+namespace webshocket::shards {
+
+Endpoint::Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept
+    : reactor_(reactor), socket_(std::move(socket)), phase_(phase), heard_(reactor.now()) {}
+
+Endpoint::~Endpoint() = default;
+
+// --- the socket -------------------------------------------------------------------------------
+
+bool Endpoint::open_poll() noexcept {
+  if (poll_.open(reactor_.loop(), socket_.fd()) != 0) {
+    socket_.close();
+    return false;
+  }
+  poll_closed_ = false;
+  watch();
+  return true;
+}
+
+void Endpoint::watch() noexcept {
+  int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
+  // While it is not read, a reset must be noticed all the same.
+  if (!reading_ && !input_ended_) events |= UV_DISCONNECT;
+  if (events == 0) {
+    poll_.stop();
+  } else {
+    poll_.watch<&Endpoint::on_ready>(*this, events);
+  }
+}
+
+void Endpoint::set_reading(bool reading) noexcept {
+  if (reading_ == reading || phase_ == Phase::doomed) return;
+  reading_ = reading;
+  watch();
+}
+
+void Endpoint::on_ready(int status, int events) noexcept {
+  if (phase_ == Phase::doomed) return;
+  if (phase_ == Phase::connecting) return on_connecting();
+  if (status != 0) return doom();
+  if ((events & UV_WRITABLE) != 0) flush();
+  if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
+    // A FIN: what was sent before it is still to be read.
+    input_ended_ = true;
+    return watch();
+  }
+  // Exactly one read per turn, so that no socket starves the rest.
+  if ((events & UV_READABLE) == 0 || !reading_ || phase_ == Phase::doomed) return;
+  const std::span<std::byte> buffer = reactor_.read_buffer();
+  const ssize_t count = socket_.receive(buffer);
+  if (count == -EAGAIN) return;
+  if (count < 0) return doom(static_cast<int>(-count));
+  if (count == 0) return on_end_of_input();
+  count_received(static_cast<std::size_t>(count));
+  if (!ping_sent_) heard_ = reactor_.now();
+  const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
+  if (phase_ == Phase::open || phase_ == Phase::closing) {
+    take_frames(input);
+  } else {
+    take_http(input);
+  }
+}
+
+void Endpoint::on_end_of_input() noexcept {
+  if (phase_ == Phase::open) flush();
+  doom();
+}
+
+void Endpoint::doom(int error) noexcept {
+  if (phase_ == Phase::doomed) return;
+  on_doomed(error);
+  phase_ = Phase::doomed;
+  if (!poll_closed_) poll_.stop();
+  reactor_.mark_doomed(*this);
+}
+
+void Endpoint::let_go() noexcept {
+  reactor_.stop_timer(*this);
+  if (held_back_ != nullptr) {
+    reactor_.count_parked(held_back_->size(), 0);
+    held_back_.reset();
+  }
+  if (reader_ != nullptr) {
+    reactor_.take_inbound(std::exchange(reader_bytes_, 0), 0);
+    reactor_.take_back(std::move(reader_), rules().role);
+  }
+  if (outbox_ != nullptr) {
+    reactor_.count_outbox(outbox_->own_bytes(), 0);
+    reactor_.take_back(std::move(outbox_));
+  }
+  is_buried_ = true;
+  if (poll_closed_) return free_if_done();
+  close_poll();
+  socket_.close();
+}
+
+void Endpoint::close_poll() noexcept {
+  if (poll_closed_ || std::exchange(poll_closing_, true)) return;
+  poll_.close<&Endpoint::on_closed>(*this);
+}
+
+void Endpoint::on_closed() noexcept {
+  poll_closed_ = true;
+  free_if_done();
+}
+
+void Endpoint::free_if_done() noexcept {
+  if (is_buried_ && poll_closed_ && !is_held() && !is_dirty && !awaits_end_of_turn) delete this;
+}
+
+// --- frames -----------------------------------------------------------------------------------
+
+void Endpoint::begin_frames() noexcept {
+  phase_ = Phase::open;
+  heard_ = reactor_.now();
+  set_deadline(rules().ping_interval);
+}
+
+void Endpoint::take_frames(std::span<std::byte> input) noexcept {
+  const EndpointRules& limits = rules();
+  if (reader_ == nullptr) reader_ = reactor_.lend_reader(limits.role);
+  while (!input.empty() && phase_ != Phase::doomed) {
+    if (phase_ == Phase::open && must_stop_reading()) {
+      if (held_back_ == nullptr) held_back_ = std::make_unique<protocol::Buffer>();
+      held_back_->append(std::span<const std::byte>(input));
+      reactor_.count_parked(0, input.size());
+      set_reading(false);
+      break;
+    }
+    take_event(reader_->read(input, limits.max_message));
+  }
+  settle_reader();
+}
+
+void Endpoint::take_held_back() noexcept {
+  const std::unique_ptr<protocol::Buffer> input = std::exchange(held_back_, nullptr);
+  set_reading(true);
+  if (input == nullptr) return;
+  reactor_.count_parked(input->size(), 0);
+  take_frames(input->span());
+}
+
+void Endpoint::settle_reader() noexcept {
+  if (reader_ == nullptr || phase_ == Phase::doomed) return;
+  const std::size_t before = std::exchange(reader_bytes_, reader_->buffered());
+  const bool fits = reactor_.take_inbound(before, reader_bytes_);
+  if (reader_->idle()) return reactor_.take_back(std::move(reader_), rules().role);
+  if (!fits && phase_ == Phase::open) {
+    reactor_.take_inbound(std::exchange(reader_bytes_, 0), 0);
+    reader_->reset();
+    begin_close(CloseCode::try_again_later, "inbound_total_limit reached");
+    finish_after_flush_ = true;  // what follows cannot be told apart any more
+  }
+}
+
+void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
+  using Kind = protocol::FrameEvent::Kind;
+  switch (event.kind) {
+    case Kind::need_more:
+      return;
+    case Kind::message:
+      if (phase_ == Phase::open) take_message(event.opcode, event.payload);
+      return;
+    case Kind::ping:
+      if (phase_ == Phase::open) {
+        write([&](protocol::Buffer& out) { protocol::write_pong(out, event.payload, mask()); });
+      }
+      return;
+    case Kind::pong:
+      ping_sent_ = false;
+      heard_ = reactor_.now();
+      if (phase_ == Phase::open) set_deadline(rules().ping_interval);
+      return;
+    case Kind::close:
+      return take_close(event.code, event.reason);
+    case Kind::error:
+      if (phase_ == Phase::open) return fail(event.code, event.reason);
+      // While closing, what the peer still sends is nobody's concern; wait for it to hang up.
+      finish_after_flush_ = true;
+      if (outbox_ == nullptr) finish();
+      return;
+  }
+}
+
+void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
+  close_received_ = true;
+  finish_after_flush_ = true;
+  if (!close_sent_) {
+    begin_close(code, reason);
+  } else if (outbox_ == nullptr) {
+    finish();
+  }
+}
+
+// --- output -----------------------------------------------------------------------------------
+
+Outbox& Endpoint::outbox() {
+  if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
+  return *outbox_;
+}
+
+void Endpoint::has_written(std::size_t own_bytes_before) noexcept {
+  reactor_.count_outbox(own_bytes_before, outbox_->own_bytes());
+  reactor_.mark_dirty(*this);
+}
+
+void Endpoint::drop_unsent() noexcept {
+  if (outbox_ == nullptr) return;
+  const std::size_t own = outbox_->own_bytes();
+  outbox_->drop_unsent();
+  reactor_.count_outbox(own, outbox_->own_bytes());
+}
+
+void Endpoint::flush_turn() noexcept {
+  is_dirty = false;
+  if (phase_ == Phase::doomed) return free_if_done();
+  flush();
+}
+
+void Endpoint::flush() noexcept {
+  if (outbox_ == nullptr) return;
+  const std::size_t own = outbox_->own_bytes();
+  const std::span<iovec> parts = reactor_.parts();
+  while (!outbox_->empty()) {
+    const std::size_t count = outbox_->gather(parts);
+    std::size_t offered = 0;
+    for (const iovec& part : parts.first(count)) offered += part.iov_len;
+    const ssize_t sent = socket_.send(parts.first(count));
+    if (sent == -EAGAIN) break;
+    if (sent < 0) {
+      reactor_.count_outbox(own, outbox_->own_bytes());
+      return doom(static_cast<int>(-sent));
+    }
+    count_sent(static_cast<std::size_t>(sent));
+    outbox_->consume(static_cast<std::size_t>(sent));
+    if (static_cast<std::size_t>(sent) < offered) break;
+  }
+  reactor_.count_outbox(own, outbox_->own_bytes());
+  const bool wants_write = !outbox_->empty();
+  if (!wants_write) reactor_.take_back(std::move(outbox_));
+  if (wants_write != wants_write_) {
+    wants_write_ = wants_write;
+    watch();
+  }
+  if (finish_after_flush_ && outbox_ == nullptr) return finish();
+  on_flushed();
+}
+
+void Endpoint::finish() noexcept {
+  if (close_received_) return doom();
+  // What we said last must not be lost in a reset by input that we have not read: half-close, and
+  // read on until the peer has closed too, or the deadline is there.
+  if (!std::exchange(output_ended_, true)) socket_.shut_down_output();
+}
+
+// --- closing ----------------------------------------------------------------------------------
+
+void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
+  if (phase_ != Phase::open) return;
+  close_sent_ = true;
+  write([&](protocol::Buffer& out) { protocol::write_close(out, code, reason, mask()); });
+  phase_ = Phase::closing;
+  on_closing(code, reason);
+  if (held_back_ != nullptr) reactor_.mark_going(*this);  // for the peer's CLOSE behind it
+  set_reading(true);
+  set_deadline(rules().close_timeout);
+}
+
+void Endpoint::fail(CloseCode code, std::string_view reason) noexcept {
+  count_protocol_error();
+  begin_close(code, reason);
+  finish_after_flush_ = true;
+}
+
+// --- time -------------------------------------------------------------------------------------
+
+void Endpoint::set_deadline(std::chrono::nanoseconds delay) noexcept {
+  if (delay <= std::chrono::nanoseconds(0)) return reactor_.stop_timer(*this);
+  reactor_.start_timer(*this, delay);
+}
+
+void Endpoint::fire() noexcept {
+  if (phase_ == Phase::open) return check_heartbeat();
+  on_late();
+}
+
+void Endpoint::check_heartbeat() noexcept {
+  const EndpointRules& limits = rules();
+  if (!reading_) {
+    // The silence is ours: it does not count.
+    heard_ = reactor_.now();
+    ping_sent_ = false;
+    return set_deadline(limits.ping_interval);
+  }
+  const auto silence = reactor_.now() - heard_;
+  if (ping_sent_) {
+    count_unanswered_ping();
+    std::array<char, 96> reason{};
+    const int size =
+        std::snprintf(reason.data(), reason.size(),
+                      "peer has not replied to ping/heartbeat request within %.1f second(s)",
+                      std::chrono::duration<double>(limits.ping_timeout).count());
+    begin_close(CloseCode::going_away, {reason.data(), static_cast<std::size_t>(size)});
+    return set_deadline(std::chrono::milliseconds(10));
+  }
+  if (silence < limits.ping_interval) return set_deadline(limits.ping_interval - silence);
+  write([this](protocol::Buffer& out) { protocol::write_ping(out, {}, mask()); });
+  if (limits.ping_timeout.count() == 0) {
+    heard_ = reactor_.now();
+    return set_deadline(limits.ping_interval);
+  }
+  ping_sent_ = true;
+  heard_ = reactor_.now();
+  set_deadline(limits.ping_timeout);
+}
+
+}  // namespace webshocket::shards

@@ -1,0 +1,177 @@
+/// One end of a WebSocket: a socket, frames in, frames out, the heartbeat, the closing handshake.
+/// A server's end is a `TcpConnection`, a client's a `ClientConnection`.
+///
+///     connecting ─► http ──► deciding ──► open ──► closing ──► doomed ──► (freed)
+///          │         │          │                    ▲
+///          └─────────┴──────────┴────────────────────┘   a lost socket, a deadline
+///
+/// Nothing here calls the user at a time when it could surprise: an endpoint that is lost is
+/// `doomed`, and buried at the end of the loop's turn.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <webshocket/types.hpp>
+
+#include "protocol/frame_header.hpp"
+#include "protocol/frame_reader.hpp"
+#include "protocol/mask.hpp"
+#include "shards/loop.hpp"
+#include "shards/outbox.hpp"
+#include "shards/reactor.hpp"
+#include "shards/socket.hpp"
+
+namespace webshocket::shards {
+
+/// What the two ends of a WebSocket are configured with alike.
+struct EndpointRules {
+  protocol::Role role = protocol::Role::server;
+  std::size_t max_message = 0;
+  std::chrono::nanoseconds ping_interval{0};
+  std::chrono::nanoseconds ping_timeout{0};
+  std::chrono::nanoseconds close_timeout{0};
+};
+
+class Endpoint : private webshocket::detail::TimerNode {
+ public:
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  bool is_open() const noexcept { return phase_ == Phase::open; }
+  bool is_closing() const noexcept { return phase_ == Phase::closing; }
+  void shut_down(CloseCode code, std::string_view reason) noexcept { begin_close(code, reason); }
+  /// Cuts it off: `bury` follows at the end of the turn. `error` is an errno, if that is why.
+  void doom(int error = 0) noexcept;
+  /// The same, after one try to say what it has been given to say.
+  void cut_off() noexcept {
+    flush();
+    doom();
+  }
+
+  std::size_t outbox_bytes() const noexcept { return outbox_ == nullptr ? 0 : outbox_->bytes(); }
+
+  // --- by its reactor, at the end of a turn -----------------------------------------------------
+
+  /// Writes what the socket takes.
+  void flush_turn() noexcept;
+  /// Goes on with what had to wait.
+  virtual void go_on() noexcept = 0;
+  /// The last step of a doomed one: lets go of everything.
+  virtual void bury() noexcept = 0;
+
+  bool awaits_end_of_turn = false;  ///< it is in the reactor's list of those with something to do
+  bool is_dirty = false;            ///< it is in the reactor's list of those with output
+
+ protected:
+  enum class Phase : std::uint8_t { connecting, http, deciding, open, closing, doomed };
+
+  Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept;
+  virtual ~Endpoint();
+
+  // --- what the two ends do differently ---------------------------------------------------------
+
+  virtual const EndpointRules& rules() const noexcept = 0;
+  /// A server's frames are not masked.
+  virtual protocol::MaskSource mask() noexcept { return {}; }
+  /// The socket is ready while the phase is `connecting`.
+  virtual void on_connecting() noexcept {}
+  /// Input in the phases before `open`.
+  virtual void take_http(std::span<const std::byte> input) noexcept = 0;
+  virtual void take_message(Opcode opcode, std::span<const std::byte> message) noexcept = 0;
+  virtual void take_close(CloseCode code, std::string_view reason) noexcept;
+  /// Whether what comes next must wait, in front of the parser and in the socket.
+  virtual bool must_stop_reading() const noexcept = 0;
+  virtual void on_end_of_input() noexcept;
+  /// The outbox has got smaller; it may be gone.
+  virtual void on_flushed() noexcept = 0;
+  /// The last word has been sent.
+  virtual void finish() noexcept;
+  /// It has said CLOSE: open no more.
+  virtual void on_closing(CloseCode code, std::string_view reason) noexcept = 0;
+  /// It is lost.
+  virtual void on_doomed(int error) noexcept = 0;
+  /// The deadline of a phase other than `open` has passed.
+  virtual void on_late() noexcept { doom(); }
+  virtual bool is_held() const noexcept { return false; }
+  virtual void count_received(std::size_t bytes) noexcept = 0;
+  virtual void count_sent(std::size_t bytes) noexcept = 0;
+  virtual void count_protocol_error() noexcept {}
+  virtual void count_unanswered_ping() noexcept {}
+
+  // --- the socket -------------------------------------------------------------------------------
+
+  /// False, and nothing happens any more, if the loop refuses it.
+  bool open_poll() noexcept;
+  void watch() noexcept;
+  void set_reading(bool reading) noexcept;
+  void close_poll() noexcept;
+  void free_if_done() noexcept;
+  /// The end of `bury`: frees itself now, or when the loop has let go of it.
+  void let_go() noexcept;
+
+  // --- frames -----------------------------------------------------------------------------------
+
+  /// From here on it speaks frames.
+  void begin_frames() noexcept;
+  void take_frames(std::span<std::byte> input) noexcept;
+  /// Input that was held back is parsed, and the socket is read again.
+  void take_held_back() noexcept;
+  bool holds_back() const noexcept { return held_back_ != nullptr; }
+
+  // --- output -----------------------------------------------------------------------------------
+
+  Outbox& outbox();
+  template <class Write>
+  void write(Write&& write) {
+    Outbox& to = outbox();
+    const std::size_t before = to.own_bytes();
+    to.write(std::forward<Write>(write));
+    has_written(before);
+  }
+  void flush() noexcept;
+  void drop_unsent() noexcept;
+  void begin_close(CloseCode code, std::string_view reason) noexcept;
+  /// Closes for what the peer did wrong.
+  void fail(CloseCode code, std::string_view reason) noexcept;
+
+  void set_deadline(std::chrono::nanoseconds delay) noexcept;
+
+  Reactor& reactor_;
+  Poll poll_;
+  Socket socket_;
+  Phase phase_;
+  bool reading_ = true;
+  bool wants_write_ = false;
+  bool close_sent_ = false;
+  bool close_received_ = false;
+  bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
+  bool output_ended_ = false;        ///< half-closed by us
+  bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
+  std::unique_ptr<Outbox> outbox_;   ///< lent by the reactor, while there is output
+
+ private:
+  void on_ready(int status, int events) noexcept;
+  void on_closed() noexcept;
+  void take_event(const protocol::FrameEvent& event) noexcept;
+  void settle_reader() noexcept;
+  void has_written(std::size_t own_bytes_before) noexcept;
+  void fire() noexcept override;
+  void check_heartbeat() noexcept;
+
+  bool ping_sent_ = false;
+  bool is_buried_ = false;
+  bool poll_closing_ = false;
+  bool poll_closed_ = true;
+  std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the reactor, inside a message only
+  std::unique_ptr<protocol::Buffer> held_back_;    ///< input behind a stop of reading
+  std::size_t reader_bytes_ = 0;                   ///< of reader_, as the reactor counts them
+  std::chrono::steady_clock::time_point heard_;    ///< of the last input, or of the PING
+};
+
+}  // namespace webshocket::shards

@@ -1,0 +1,168 @@
+#include "shards/reactor.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "api/dispatch.hpp"
+#include "shards/endpoint.hpp"
+
+namespace webshocket::shards {
+
+Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit)
+    : inbox_(inbox), calls_(*this), inbound_limit_(inbound_limit), read_buffer_(kReadBuffer) {}
+
+void Reactor::open_handles() noexcept {
+  wake_.open(loop_, inbox_.descriptor());
+  wake_.watch<&Reactor::on_wake>(*this, UV_READABLE);
+  timer_.open(loop_);
+  end_of_turn_.open<&Reactor::end_turn>(loop_, *this);
+  stay_awake_.open(loop_);
+}
+
+void Reactor::close_handles() noexcept {
+  wake_.close();
+  timer_.close();
+  end_of_turn_.close();
+  stay_awake_.close();
+  loop_.finish();
+}
+
+// --- what is lent -----------------------------------------------------------------------------
+
+std::unique_ptr<protocol::FrameReader> Reactor::lend_reader(protocol::Role role) {
+  auto& readers = readers_[static_cast<std::size_t>(role)];
+  if (readers.empty()) return std::make_unique<protocol::FrameReader>(role);
+  auto reader = std::move(readers.back());
+  readers.pop_back();
+  return reader;
+}
+
+void Reactor::take_back(std::unique_ptr<protocol::FrameReader> reader,
+                        protocol::Role role) noexcept {
+  auto& readers = readers_[static_cast<std::size_t>(role)];
+  if (reader == nullptr || readers.size() >= kReadersKept) return;
+  reader->reset();
+  readers.push_back(std::move(reader));
+}
+
+std::unique_ptr<Outbox> Reactor::lend_outbox() {
+  if (outboxes_.empty()) return std::make_unique<Outbox>();
+  auto outbox = std::move(outboxes_.back());
+  outboxes_.pop_back();
+  return outbox;
+}
+
+void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
+  if (outbox == nullptr || outboxes_.size() >= kOutboxesKept) return;
+  outbox->reset();
+  outboxes_.push_back(std::move(outbox));
+}
+
+bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
+  inbound_bytes_ += after - before;
+  return inbound_limit_ == 0 || after <= before || inbound_bytes_ <= inbound_limit_;
+}
+
+// --- the turn ---------------------------------------------------------------------------------
+
+void Reactor::mark_dirty(Endpoint& endpoint) {
+  if (std::exchange(endpoint.is_dirty, true)) return;
+  dirty_.push_back(&endpoint);
+}
+
+void Reactor::mark_going(Endpoint& endpoint) {
+  if (std::exchange(endpoint.awaits_end_of_turn, true)) return;
+  going_.push_back(&endpoint);
+}
+
+void Reactor::on_wake(int, int) noexcept { drain_inbox(); }
+
+void Reactor::run_controls() noexcept {
+  inbox_.clear_wake();
+  for (Inbox::Control control; inbox_.take(control);) {
+    control();
+    control = nullptr;
+  }
+}
+
+void Reactor::on_timer() noexcept {
+  timer_due_ = Clock::time_point::max();
+}  // end_turn fires what is due
+
+void Reactor::end_turn() noexcept {
+  if (inbox_left_) drain_inbox();
+  const auto now = Clock::now();
+  while (timers_.fire_one(now)) {
+  }
+  for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
+  settle();
+  counters_.inbound_bytes.set(inbound_bytes_);
+  counters_.outbox_bytes.set(own_outbox_bytes_ + shared_bytes_.total());
+  arm_timer();
+  stay_awake_.set(work_left() || inbox_left_);
+  now_ = {};
+}
+
+bool Reactor::work_left() const noexcept {
+  return !deferred_.empty() || !going_.empty() || !dirty_.empty() || !doomed_.empty();
+}
+
+void Reactor::run_round() {
+  for (auto& function : std::exchange(deferred_, {})) {
+    try {
+      function();
+    } catch (...) {
+      counters_.handler_errors.add();
+      log(LogLevel::error, "a deferred function failed: " +
+                               webshocket::detail::describe_exception(std::current_exception()));
+    }
+  }
+  // The lists are walked by index: a step may append to any of them.
+  const std::size_t going = going_.size();
+  for (std::size_t i = 0; i < going; ++i) going_[i]->go_on();
+  going_.erase(going_.begin(), going_.begin() + static_cast<std::ptrdiff_t>(going));
+  const std::size_t dirty = dirty_.size();
+  for (std::size_t i = 0; i < dirty; ++i) dirty_[i]->flush_turn();
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty));
+  const std::size_t doomed = doomed_.size();
+  burying_ = true;
+  for (std::size_t i = 0; i < doomed; ++i) doomed_[i]->bury();
+  burying_ = false;
+  doomed_.erase(doomed_.begin(), doomed_.begin() + static_cast<std::ptrdiff_t>(doomed));
+}
+
+void Reactor::arm_timer() noexcept {
+  auto due = timers_.empty() ? Clock::time_point::max() : timers_.next_due();
+  due = std::min(due, settle_due());
+  if (due == timer_due_) return;
+  timer_due_ = due;
+  if (due == Clock::time_point::max()) {
+    timer_.stop();
+  } else {
+    timer_.start<&Reactor::on_timer>(*this, due - Clock::now());
+  }
+}
+
+Reactor::Clock::time_point Reactor::now() const noexcept {
+  if (now_ == Clock::time_point{}) now_ = Clock::now();
+  return now_;
+}
+
+void Reactor::start_timer(webshocket::detail::TimerNode& timer, std::chrono::nanoseconds delay) {
+  // The turn's clock may be behind: a timer must not fire early.
+  const auto now = Clock::now();
+  const auto left = Clock::time_point::max() - now;
+  timers_.start(timer, delay > left ? Clock::time_point::max() : now + delay);
+}
+
+void Reactor::evict_guests() noexcept {
+  while (!guests_.empty()) {
+    Guest& guest = guests_.front();
+    GuestList::remove(guest);
+    leaving_.add(guest);
+    guest.evict();
+  }
+}
+
+}  // namespace webshocket::shards

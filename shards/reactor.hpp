@@ -1,0 +1,195 @@
+/// One thread's loop and what everything on it shares: timers, the end of the turn, buffers that
+/// are lent. A shard is one with a server's connections on it; a client loop is one without.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <webshocket/detail/hub.hpp>
+#include <webshocket/value.hpp>
+
+#include "api/calls.hpp"
+#include "api/counters.hpp"
+#include "api/timer_queue.hpp"
+#include "protocol/buffer.hpp"
+#include "protocol/frame_reader.hpp"
+#include "shards/bus.hpp"
+#include "shards/loop.hpp"
+#include "shards/outbox.hpp"
+
+namespace webshocket::shards {
+
+class Endpoint;
+
+/// Something that lives on a reactor and has to go before it does.
+class Guest {
+ public:
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+
+  /// On the reactor's thread, once: it leaves now or soon.
+  virtual void evict() noexcept = 0;
+
+ protected:
+  Guest() noexcept = default;
+  ~Guest() = default;
+
+ private:
+  friend class GuestList;
+  Guest* next_ = nullptr;
+  Guest** link_ = nullptr;  ///< what points to this one
+};
+
+class GuestList {
+ public:
+  bool empty() const noexcept { return first_ == nullptr; }
+  Guest& front() noexcept { return *first_; }
+  void add(Guest& guest) noexcept {
+    guest.next_ = first_;
+    guest.link_ = &first_;
+    if (first_ != nullptr) first_->link_ = &guest.next_;
+    first_ = &guest;
+  }
+  /// Does nothing if it is in no list.
+  static void remove(Guest& guest) noexcept {
+    if (guest.link_ == nullptr) return;
+    *guest.link_ = guest.next_;
+    if (guest.next_ != nullptr) guest.next_->link_ = guest.link_;
+    guest.link_ = nullptr;
+  }
+
+ private:
+  Guest* first_ = nullptr;
+};
+
+class Reactor : public webshocket::detail::Hub {
+ public:
+  static constexpr std::size_t kReadBuffer = 64 * 1024;
+
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  // --- any thread -----------------------------------------------------------------------------
+
+  const webshocket::detail::Counters& counters() const noexcept { return counters_; }
+
+  // --- its own thread -------------------------------------------------------------------------
+
+  Loop& loop() noexcept { return loop_; }
+  std::span<std::byte> read_buffer() noexcept { return read_buffer_; }
+  protocol::Buffer& scratch() noexcept {
+    scratch_.clear();
+    return scratch_;
+  }
+  Document& document() noexcept { return document_; }
+  std::span<iovec> parts() noexcept { return parts_; }
+
+  std::unique_ptr<protocol::FrameReader> lend_reader(protocol::Role role);
+  void take_back(std::unique_ptr<protocol::FrameReader> reader, protocol::Role role) noexcept;
+  std::unique_ptr<Outbox> lend_outbox();
+  void take_back(std::unique_ptr<Outbox> outbox) noexcept;
+
+  /// It has output: written at the end of the turn.
+  void mark_dirty(Endpoint& endpoint);
+  /// It goes on with what had to wait, at the end of the turn.
+  void mark_going(Endpoint& endpoint);
+  /// It is buried at the end of the turn. Once.
+  void mark_doomed(Endpoint& endpoint) { doomed_.push_back(&endpoint); }
+
+  /// Bytes of half-received messages, over all endpoints. False beyond the limit.
+  bool take_inbound(std::size_t before, std::size_t after) noexcept;
+  /// The outboxes' own bytes; what they share is counted by `SharedBytes`.
+  void count_outbox(std::size_t before, std::size_t after) noexcept {
+    own_outbox_bytes_ += after - before;
+  }
+  void count_parked(std::size_t before, std::size_t after) noexcept {
+    counters_.parked_bytes.add(after - before);
+  }
+
+  void add_guest(Guest& guest) noexcept { guests_.add(guest); }
+  void remove_guest(Guest& guest) noexcept { GuestList::remove(guest); }
+
+  // --- Hub --------------------------------------------------------------------------------------
+
+  Clock::time_point now() const noexcept override;
+  void start_timer(webshocket::detail::TimerNode& timer, std::chrono::nanoseconds delay) override;
+  void stop_timer(webshocket::detail::TimerNode& timer) noexcept override { timers_.stop(timer); }
+  void defer(std::function<void()> fn) override { deferred_.push_back(std::move(fn)); }
+  webshocket::detail::Calls& calls() noexcept override { return calls_; }
+  webshocket::detail::Counters& counters() noexcept override { return counters_; }
+
+ protected:
+  /// Throws `WebSocketError` when the system refuses a loop. An `inbound_limit` of 0 is none.
+  Reactor(Inbox& inbox, std::size_t inbound_limit);
+  ~Reactor() = default;
+
+  void open_handles() noexcept;
+  /// Runs the loop until they are closed.
+  void close_handles() noexcept;
+
+  /// What has come in for this thread. What it cannot finish in one turn it says by `inbox_left_`.
+  virtual void drain_inbox() noexcept = 0;
+  /// The turn's work is done, and its output written.
+  virtual void settle() noexcept = 0;
+  /// When `settle` is to run, at the latest.
+  virtual Clock::time_point settle_due() const noexcept { return Clock::time_point::max(); }
+
+  void run_controls() noexcept;
+  void evict_guests() noexcept;
+  bool has_guests() const noexcept { return !guests_.empty() || !leaving_.empty(); }
+
+  Inbox& inbox_;
+  bool inbox_left_ = false;
+  bool burying_ = false;  ///< on_disconnect runs
+  webshocket::detail::Counters counters_;
+  SharedBytes shared_bytes_;
+  std::size_t inbound_bytes_ = 0;
+  std::size_t own_outbox_bytes_ = 0;
+  Loop loop_;
+  StayAwake stay_awake_;
+  webshocket::detail::TimerQueue timers_;
+  webshocket::detail::Calls calls_;
+
+ private:
+  static constexpr std::size_t kReadersKept = 32;
+  static constexpr std::size_t kOutboxesKept = 4096;
+  static constexpr int kRoundsPerTurn = 8;
+
+  void on_wake(int status, int events) noexcept;
+  void on_timer() noexcept;
+  void end_turn() noexcept;
+  bool work_left() const noexcept;
+  void run_round();
+  void arm_timer() noexcept;
+
+  const std::size_t inbound_limit_;
+  Poll wake_;
+  Timer timer_;
+  EndOfTurn end_of_turn_;
+  Clock::time_point timer_due_ = Clock::time_point::max();
+  mutable Clock::time_point now_{};
+
+  std::vector<std::function<void()>> deferred_;
+  std::vector<Endpoint*> dirty_;
+  std::vector<Endpoint*> going_;
+  std::vector<Endpoint*> doomed_;
+  GuestList guests_;
+  GuestList leaving_;  ///< evicted, and not yet gone
+
+  std::vector<std::byte> read_buffer_;
+  protocol::Buffer scratch_;
+  Document document_;
+  std::array<iovec, 256> parts_;
+  std::array<std::vector<std::unique_ptr<protocol::FrameReader>>, 2> readers_;  ///< by role
+  std::vector<std::unique_ptr<Outbox>> outboxes_;
+};
+
+}  // namespace webshocket::shards

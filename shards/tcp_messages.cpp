@@ -1,0 +1,116 @@
+// The messages of an open connection: handled, or parked until their turn.
+
+#include <cstring>
+#include <utility>
+
+#include "api/access.hpp"
+#include "api/dispatch.hpp"
+#include "protocol/frame_writer.hpp"
+#include "protocol/packet_codec.hpp"
+#include "shards/shard.hpp"
+#include "shards/tcp_connection.hpp"
+#include "shards/tcp_handshake.hpp"
+
+namespace webshocket::shards {
+
+namespace detail = webshocket::detail;
+
+void TcpConnection::take_close(CloseCode code, std::string_view reason) noexcept {
+  if (phase_ == Phase::open && parked_ != nullptr && !parked_->messages.empty()) {
+    // Its turn comes after the messages that were sent before it.
+    parked_->close = code;
+    parked_->close_reason = reason;
+    return set_reading(false);
+  }
+  Endpoint::take_close(code, reason);
+}
+
+bool TcpConnection::must_wait() const noexcept {
+  const Config& config = shard().config();
+  return event_in_flight() ||
+         (config.rpc_task_limit != 0 && calls_in_flight() >= config.rpc_task_limit) ||
+         (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) ||
+         shard().at_call_limit();
+}
+
+bool TcpConnection::must_stop_reading() const noexcept {
+  const Config& config = shard().config();
+  if (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) return true;
+  if (holds_back()) return true;
+  if (parked_ == nullptr) return false;
+  return parked_->close.has_value() ||
+         (config.packet_queue_size != 0 && parked_->messages.size() >= config.packet_queue_size) ||
+         (config.packet_queue_bytes != 0 && parked_->bytes >= config.packet_queue_bytes);
+}
+
+void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+  shard().counters().messages_received.add();
+  if (shard().draining()) return;
+  const bool waiting = parked_ != nullptr && !parked_->messages.empty();
+  if (!waiting && !must_wait()) return handle_message(opcode, message);
+  // An abort must not wait for the very calls that it is to end.
+  if (form() != Form::raw && calls_in_flight() != 0) {
+    const Packet packet =
+        protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
+    if (detail::is_abort(packet)) return detail::dispatch(handler(), *this, packet);
+  }
+  park(opcode, message);
+}
+
+void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+  if (form() == Form::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
+  const Packet packet =
+      protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
+  detail::dispatch(handler(), *this, packet);
+}
+
+TcpConnection::Parked& TcpConnection::parked() {
+  if (parked_ == nullptr) parked_ = std::make_unique<Parked>();
+  return *parked_;
+}
+
+void TcpConnection::park(Opcode opcode, std::span<const std::byte> message) {
+  parked().messages.emplace_back(opcode, std::vector<std::byte>(message.begin(), message.end()));
+  parked_->bytes += message.size();
+  shard().count_parked(0, message.size());
+  if (shard().at_call_limit()) shard().wait_for_call_limit(*this);
+}
+
+void TcpConnection::drop_parked() noexcept {
+  if (parked_ == nullptr) return;
+  shard().count_parked(parked_->bytes, 0);
+  parked_.reset();
+}
+
+void TcpConnection::take_parked() noexcept {
+  while (parked_ != nullptr && !parked_->messages.empty() && phase_ == Phase::open) {
+    if (must_wait()) {
+      if (shard().at_call_limit()) shard().wait_for_call_limit(*this);
+      return;
+    }
+    auto [opcode, message] = std::move(parked_->messages.front());
+    parked_->messages.pop_front();
+    parked_->bytes -= message.size();
+    shard().count_parked(message.size(), 0);
+    handle_message(opcode, message);
+  }
+  if (phase_ != Phase::open) return;
+  if (parked_ == nullptr && !holds_back()) {
+    if (!reading_ && !must_stop_reading()) set_reading(true);
+  } else if (!must_wait()) {
+    take_what_waits();
+  }
+}
+
+void TcpConnection::take_what_waits() noexcept {
+  if (const std::unique_ptr<Parked> parked = std::exchange(parked_, nullptr)) {
+    shard().count_parked(parked->bytes, 0);
+    if (parked->close) {
+      set_reading(true);
+      take_close(*parked->close, parked->close_reason);
+    }
+  }
+  take_held_back();
+}
+
+}  // namespace webshocket::shards
