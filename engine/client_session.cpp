@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -35,6 +36,17 @@ std::string describe(const shards::ClientEnding& ending) {
 
 std::exception_ptr closed(const std::string& text) {
   return std::make_exception_ptr(ConnectionClosedError(text));
+}
+
+/// To who waits for packets, no connection is a closed one.
+std::exception_ptr as_closed(const std::exception_ptr& why) {
+  try {
+    std::rethrow_exception(why);
+  } catch (const ConnectionFailedError& error) {
+    return closed(error.what());
+  } catch (...) {
+    return why;
+  }
 }
 
 }  // namespace
@@ -86,6 +98,7 @@ ClientSession::ClientSession(std::string_view uri, std::shared_ptr<const ClientC
                              const ClientHome& home)
     : uri_text_(uri),
       uri_(checked_uri(uri)),
+      name_(without_userinfo(uri)),
       config_(std::move(config)),
       rules_(rules_of(*config_)),
       form_(form_of(*config_)),
@@ -153,7 +166,7 @@ std::shared_ptr<Gate> ClientSession::connect(Client& client, const Retry& retry)
     const std::lock_guard lock(mutex_);
     if (is_over_) throw ConnectionClosedError("the client's loop has ended");
     if (is_ready_) return nullptr;
-    openers_.push_back(gate);
+    askers_.push_back(gate);
     if (state() != ConnectionState::connected) state_ = ConnectionState::connecting;
     packets_->reopen();
   }
@@ -202,7 +215,7 @@ void ClientSession::home_lost() {
     is_over_ = true;
     is_ready_ = false;
     state_ = ConnectionState::closed;
-    for (Gates* gates : {&openers_, &closers_, &senders_}) {
+    for (Gates* gates : {&askers_, &openers_, &closers_, &senders_}) {
       for (auto& gate : *gates) waiting.push_back(std::move(gate));
       gates->clear();
     }
@@ -269,11 +282,11 @@ bool ClientSession::is_congested() const {
   return !has_room(config_->outbox_limit / 2);
 }
 
-std::shared_ptr<Gate> ClientSession::room() {
+std::shared_ptr<Gate> ClientSession::room(std::size_t size) {
   const std::lock_guard lock(mutex_);
   if (is_over_ || state() != ConnectionState::connected) throw closed_error();
   auto gate = std::make_shared<Gate>("the outbox stayed full: outbox_limit reached");
-  if (has_room(config_->outbox_limit / 2)) {
+  if (has_room(size)) {
     gate->end();
   } else {
     senders_.push_back(gate);
@@ -299,7 +312,20 @@ void ClientSession::forget(PendingCall& call) noexcept {
 // --- at home: tries -----------------------------------------------------------------------------
 
 void ClientSession::begin(Client& client, const Retry& retry) {
+  Gates askers;
+  bool is_over = false;
+  {
+    const std::lock_guard lock(mutex_);
+    askers.swap(askers_);
+    is_over = is_over_;
+    if (!is_over) {
+      std::ranges::move(askers, std::back_inserter(openers_));
+      if (state() != ConnectionState::connected) state_ = ConnectionState::connecting;
+    }
+  }
+  if (is_over) return end(std::move(askers), closed("the client has gone"));
   client_ = &client;
+  packets_->reopen();
   if (phase_ == Phase::idle) return begin_tries(retry);
   if (phase_ == Phase::open && was_ready_) return become_ready();  // it came about meanwhile
   if (phase_ != Phase::closing && !is_closing_) return;            // it is being tried already
@@ -383,7 +409,7 @@ void ClientSession::try_failed(std::string complaint, bool is_final, int http_st
   const auto now = Clock::now();
   tries_.failed(std::move(complaint), http_status);
   const auto pause = is_final ? std::nullopt : tries_.pause(draw(), now);
-  const ConnectionFailedError error = tries_.error(uri_text_, now);
+  const ConnectionFailedError error = tries_.error(name_, now);
   if (pause) {
     log(LogLevel::info,
         error.tries().back() + "; another try in " +
@@ -411,7 +437,7 @@ void ClientSession::come_back(const shards::ClientEnding& ending) {
   }
   is_reconnecting_ = true;
   if (!pause) {
-    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(uri_text_, now)));
+    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(name_, now)));
   }
   pause_for(*pause);
 }
@@ -431,11 +457,11 @@ void ClientSession::settle(ConnectionState state, const std::exception_ptr& why)
   Gates closers;
   {
     const std::lock_guard lock(mutex_);
-    state_ = state;
+    state_ = askers_.empty() ? state : ConnectionState::connecting;
     openers.swap(openers_);
     closers.swap(closers_);
   }
-  packets_->end(why);
+  packets_->end(as_closed(why));
   end(std::move(openers), why);
   end(std::move(closers));
   // The last holder may be one of those who have just been told.
@@ -455,7 +481,7 @@ void ClientSession::on_open() noexcept {
     state_ = ConnectionState::connected;
     outbox_bytes_ = 0;
   }
-  log(LogLevel::debug, "connected to " + uri_text_);
+  log(LogLevel::debug, "connected to " + name_);
   greet();
 }
 
@@ -535,6 +561,8 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
   phase_ = Phase::closing;
   const bool comes_back = was_ready_ && !is_closing_ && may_come_back(ending.code);
   const bool tries_on = !was_ready_ && !is_closing_;
+  const std::exception_ptr why =
+      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   Gates senders;
   {
     const std::lock_guard lock(mutex_);
@@ -545,9 +573,8 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
     outgoing_ = {};
     outbox_bytes_ = 0;
     senders.swap(senders_);
+    if (!comes_back && !tries_on) packets_->end(why);
   }
-  const std::exception_ptr why =
-      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   calls_.end_all(why);
   end(std::move(senders), why);
   if (greeting_ != nullptr) greeting_->cancel();
@@ -556,15 +583,15 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
 void ClientSession::on_gone(shards::ClientEnding ending) noexcept {
   if (ending.was_open && phase_ == Phase::open) on_leaving(ending);
   connection_ = nullptr;
-  phase_ = Phase::idle;
   if (ending.was_open) {
     log(LogLevel::debug, describe(ending));
+    // Still closing, so that what is asked for in there comes after what is done here.
     if (config_->on_disconnect && client_ != nullptr) {
       call_user("on_disconnect",
                 [&] { config_->on_disconnect(*client_, ending.code, ending.reason); });
-      if (phase_ != Phase::idle) return;  // it has begun anew
     }
   }
+  phase_ = Phase::idle;
   const bool is_over = [this] {
     const std::lock_guard lock(mutex_);
     return is_over_;
