@@ -38,17 +38,6 @@ std::exception_ptr closed(const std::string& text) {
   return std::make_exception_ptr(ConnectionClosedError(text));
 }
 
-/// To who waits for packets, no connection is a closed one.
-std::exception_ptr as_closed(const std::exception_ptr& why) {
-  try {
-    std::rethrow_exception(why);
-  } catch (const ConnectionFailedError& error) {
-    return closed(error.what());
-  } catch (...) {
-    return why;
-  }
-}
-
 }  // namespace
 
 /// A step on its way to the home's thread. If that has ended, whoever waits is told.
@@ -98,7 +87,6 @@ ClientSession::ClientSession(std::string_view uri, std::shared_ptr<const ClientC
                              const ClientHome& home)
     : uri_text_(uri),
       uri_(checked_uri(uri)),
-      name_(without_userinfo(uri)),
       config_(std::move(config)),
       rules_(rules_of(*config_)),
       form_(form_of(*config_)),
@@ -282,11 +270,11 @@ bool ClientSession::is_congested() const {
   return !has_room(config_->outbox_limit / 2);
 }
 
-std::shared_ptr<Gate> ClientSession::room(std::size_t size) {
+std::shared_ptr<Gate> ClientSession::room() {
   const std::lock_guard lock(mutex_);
   if (is_over_ || state() != ConnectionState::connected) throw closed_error();
   auto gate = std::make_shared<Gate>("the outbox stayed full: outbox_limit reached");
-  if (has_room(size)) {
+  if (has_room(config_->outbox_limit / 2)) {
     gate->end();
   } else {
     senders_.push_back(gate);
@@ -409,7 +397,7 @@ void ClientSession::try_failed(std::string complaint, bool is_final, int http_st
   const auto now = Clock::now();
   tries_.failed(std::move(complaint), http_status);
   const auto pause = is_final ? std::nullopt : tries_.pause(draw(), now);
-  const ConnectionFailedError error = tries_.error(name_, now);
+  const ConnectionFailedError error = tries_.error(uri_text_, now);
   if (pause) {
     log(LogLevel::info,
         error.tries().back() + "; another try in " +
@@ -437,7 +425,7 @@ void ClientSession::come_back(const shards::ClientEnding& ending) {
   }
   is_reconnecting_ = true;
   if (!pause) {
-    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(name_, now)));
+    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(uri_text_, now)));
   }
   pause_for(*pause);
 }
@@ -461,7 +449,7 @@ void ClientSession::settle(ConnectionState state, const std::exception_ptr& why)
     openers.swap(openers_);
     closers.swap(closers_);
   }
-  packets_->end(as_closed(why));
+  packets_->end(why);
   end(std::move(openers), why);
   end(std::move(closers));
   // The last holder may be one of those who have just been told.
@@ -481,7 +469,7 @@ void ClientSession::on_open() noexcept {
     state_ = ConnectionState::connected;
     outbox_bytes_ = 0;
   }
-  log(LogLevel::debug, "connected to " + name_);
+  log(LogLevel::debug, "connected to " + uri_text_);
   greet();
 }
 
@@ -561,8 +549,6 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
   phase_ = Phase::closing;
   const bool comes_back = was_ready_ && !is_closing_ && may_come_back(ending.code);
   const bool tries_on = !was_ready_ && !is_closing_;
-  const std::exception_ptr why =
-      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   Gates senders;
   {
     const std::lock_guard lock(mutex_);
@@ -573,8 +559,9 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
     outgoing_ = {};
     outbox_bytes_ = 0;
     senders.swap(senders_);
-    if (!comes_back && !tries_on) packets_->end(why);
   }
+  const std::exception_ptr why =
+      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   calls_.end_all(why);
   end(std::move(senders), why);
   if (greeting_ != nullptr) greeting_->cancel();
@@ -583,15 +570,15 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
 void ClientSession::on_gone(shards::ClientEnding ending) noexcept {
   if (ending.was_open && phase_ == Phase::open) on_leaving(ending);
   connection_ = nullptr;
+  phase_ = Phase::idle;
   if (ending.was_open) {
     log(LogLevel::debug, describe(ending));
-    // Still closing, so that what is asked for in there comes after what is done here.
     if (config_->on_disconnect && client_ != nullptr) {
       call_user("on_disconnect",
                 [&] { config_->on_disconnect(*client_, ending.code, ending.reason); });
+      if (phase_ != Phase::idle) return;  // it has begun anew
     }
   }
-  phase_ = Phase::idle;
   const bool is_over = [this] {
     const std::lock_guard lock(mutex_);
     return is_over_;
