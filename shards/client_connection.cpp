@@ -24,8 +24,7 @@ bool may_pass(int http_status) noexcept {
 }
 
 std::string describe(const std::chrono::nanoseconds& time) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-  return std::to_string(milliseconds) + " ms";
+  return std::to_string(std::chrono::ceil<std::chrono::milliseconds>(time).count()) + " ms";
 }
 
 }  // namespace

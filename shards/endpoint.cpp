@@ -44,7 +44,7 @@ void Endpoint::set_reading(bool reading) noexcept {
 void Endpoint::on_ready(int status, int events) noexcept {
   if (phase_ == Phase::doomed) return;
   if (phase_ == Phase::connecting) return on_connecting();
-  if (status != 0) return doom();
+  if (status != 0) return read_out();
   if ((events & UV_WRITABLE) != 0) flush();
   if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
     // A FIN: what was sent before it is still to be read.
@@ -52,12 +52,27 @@ void Endpoint::on_ready(int status, int events) noexcept {
     return watch();
   }
   // Exactly one read per turn, so that no socket starves the rest.
-  if ((events & UV_READABLE) == 0 || !reading_ || phase_ == Phase::doomed) return;
+  if ((events & UV_READABLE) != 0 && reading_ && phase_ != Phase::doomed) read_once();
+}
+
+void Endpoint::read_out() noexcept {
+  while (reading_ && phase_ != Phase::doomed && read_once()) {
+  }
+  doom(ECONNRESET);
+}
+
+bool Endpoint::read_once() noexcept {
   const std::span<std::byte> buffer = reactor_.read_buffer();
   const ssize_t count = socket_.receive(buffer);
-  if (count == -EAGAIN) return;
-  if (count < 0) return doom(static_cast<int>(-count));
-  if (count == 0) return on_end_of_input();
+  if (count == -EAGAIN) return false;
+  if (count < 0) {
+    doom(static_cast<int>(-count));
+    return false;
+  }
+  if (count == 0) {
+    on_end_of_input();
+    return false;
+  }
   count_received(static_cast<std::size_t>(count));
   if (!ping_sent_) heard_ = reactor_.now();
   const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
@@ -66,6 +81,7 @@ void Endpoint::on_ready(int status, int events) noexcept {
   } else {
     take_http(input);
   }
+  return true;
 }
 
 void Endpoint::on_end_of_input() noexcept {

@@ -157,6 +157,10 @@ class Endpoint : private webshocket::detail::TimerNode {
 
  private:
   void on_ready(int status, int events) noexcept;
+  /// The socket has failed, and the loop says no more of it. What came before that is still there.
+  void read_out() noexcept;
+  /// False when there was nothing to read.
+  bool read_once() noexcept;
   void on_closed() noexcept;
   void take_event(const protocol::FrameEvent& event) noexcept;
   void settle_reader() noexcept;
