@@ -107,14 +107,18 @@ std::string binary_frame(std::string_view payload) {
   return SentFrame{.payload = std::string(payload)}.bytes();
 }
 
-std::string close_frame(unsigned code, std::string_view reason) {
+std::string close_body(unsigned code, std::string_view reason) {
   std::string body;
   if (code != 0) {
     body.push_back(static_cast<char>(code >> 8));
     body.push_back(static_cast<char>(code & 0xFF));
     body += reason;
   }
-  return SentFrame{.opcode = kClose, .payload = body}.bytes();
+  return body;
+}
+
+std::string close_frame(unsigned code, std::string_view reason) {
+  return SentFrame{.opcode = kClose, .payload = close_body(code, reason)}.bytes();
 }
 
 std::ostream& operator<<(std::ostream& out, const Frame& frame) {
@@ -138,6 +142,10 @@ Close close_of(const Frame& frame) {
 // --- the handshake ----------------------------------------------------------------------------
 
 std::optional<std::string> HttpAnswer::header(std::string_view name) const {
+  return header_of(head, name);
+}
+
+std::optional<std::string> header_of(std::string_view head, std::string_view name) {
   std::string_view rest = head;
   for (auto end = rest.find("\r\n"); end != std::string_view::npos; end = rest.find("\r\n")) {
     const std::string_view line = rest.substr(0, end);
@@ -183,6 +191,14 @@ RawPeer::RawPeer(std::uint16_t port, const char* host) {
     fail_errno("connect");
   }
   ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
+}
+
+RawPeer RawPeer::adopt(int fd) noexcept {
+  RawPeer peer;
+  peer.fd_ = fd;
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return peer;
 }
 
 RawPeer::~RawPeer() {
@@ -240,6 +256,8 @@ void RawPeer::reset() {
 void RawPeer::shrink_receive_buffer(int bytes) {
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
+
+void RawPeer::wait_for_input() { wait_for(fd_, POLLIN, "input"); }
 
 bool RawPeer::absorb() {
   char piece[65536];
@@ -324,8 +342,14 @@ std::optional<Frame> RawPeer::take_frame() {
   if (frame.length_bytes != 0) length = 0;
   for (unsigned i = 0; i < frame.length_bytes; ++i) length = length << 8U | byte(2 + i);
   if (bytes.size() - header < length) return std::nullopt;
-  take(header);
+  const std::string head = take(header);
   frame.payload = take(length);
+  if (frame.masked) {
+    frame.key = head.substr(header - 4);
+    for (std::size_t i = 0; i < frame.payload.size(); ++i) {
+      frame.payload[i] = static_cast<char>(frame.payload[i] ^ frame.key[i % 4]);
+    }
+  }
   return frame;
 }
 

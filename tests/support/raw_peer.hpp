@@ -56,6 +56,7 @@ std::string text_frame(std::string_view payload);
 std::string binary_frame(std::string_view payload);
 /// `code` 0: an empty body.
 std::string close_frame(unsigned code, std::string_view reason = {});
+std::string close_body(unsigned code, std::string_view reason = {});
 
 /// A frame as it came.
 struct Frame {
@@ -64,7 +65,8 @@ struct Frame {
   unsigned opcode = 0;
   bool masked = false;
   unsigned length_bytes = 0;  ///< 0, 2 or 8: the form that the length was written in
-  std::string payload = {};
+  std::string payload = {};   ///< without its mask
+  std::string key = {};       ///< of the mask
 
   friend bool operator==(const Frame&, const Frame&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Frame& frame);
@@ -90,6 +92,9 @@ struct HttpAnswer {
   std::optional<std::string> header(std::string_view name) const;
 };
 
+/// The same of any head.
+std::optional<std::string> header_of(std::string_view head, std::string_view name);
+
 struct UpgradeOptions {
   std::string path = "/";
   std::string subprotocol = {};           ///< the header's value; empty: no header
@@ -106,6 +111,8 @@ class RawPeer {
   enum class End : std::uint8_t { none, fin, reset };
 
   explicit RawPeer(std::uint16_t port, const char* host = "127.0.0.1");
+  /// The other side of it: a socket that was accepted, and does not block.
+  static RawPeer adopt(int fd) noexcept;
   ~RawPeer();
   RawPeer(RawPeer&& other) noexcept;
   RawPeer& operator=(RawPeer&& other) noexcept;
@@ -148,6 +155,8 @@ class RawPeer {
   /// The payload of one message.
   std::string read_message();
 
+  /// Until something is there, which stays in the socket.
+  void wait_for_input();
   /// Takes what is there without waiting; false once the connection has ended.
   bool absorb();
   /// A frame out of what has been taken already.
@@ -163,6 +172,7 @@ class RawPeer {
   HttpAnswer upgrade(const UpgradeOptions& options = {});
 
  private:
+  RawPeer() noexcept = default;
   std::string_view pending() const noexcept { return std::string_view(buffer_).substr(consumed_); }
   std::string take(std::size_t count);
   /// Waits for more bytes; throws at the end of the connection or of the guard.
