@@ -4,6 +4,7 @@
 #include <csignal>
 #include <exception>
 #include <future>
+#include <system_error>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -68,14 +69,24 @@ void Engine::build() {
     }
     built = build_shards();
   } catch (...) {
-    acceptors_.clear();
-    loop_.reset();
-    site_.pool.reset();
-    site_.bus.reset();
+    undo_site();
     throw;
   }
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   shards_ = std::move(built);
+  stage_ = Stage::serving;
+  state_.store(ServerState::serving, std::memory_order_release);
+  try {
+    thread_ = std::thread([this] { control(); });
+  } catch (const std::system_error& error) {
+    state_.store(ServerState::closed, std::memory_order_release);
+    stage_ = Stage::idle;
+    built = std::move(shards_);
+    lock.unlock();
+    undo_shards(built);
+    undo_site();
+    throw WebSocketError(std::string("cannot start the control thread: ") + error.what());
+  }
   std::uint16_t port = 0;
   for (const auto& acceptor : acceptors_) {
     if (port == 0) port = acceptor->port();
@@ -85,9 +96,13 @@ void Engine::build() {
   port_.store(port, std::memory_order_release);
   is_starting_ = false;
   was_started_ = true;
-  stage_ = Stage::serving;
-  state_.store(ServerState::serving, std::memory_order_release);
-  thread_ = std::thread([this] { control(); });
+}
+
+void Engine::undo_site() noexcept {
+  acceptors_.clear();
+  loop_.reset();
+  site_.pool.reset();
+  site_.bus.reset();
 }
 
 std::vector<std::unique_ptr<Shard>> Engine::build_shards() {
@@ -201,10 +216,10 @@ void Engine::begin_quiesce() noexcept {
 
 void Engine::end_shards() noexcept {
   stage_ = Stage::closed;
+  site_.bus->close();  // before the last word to the shards: what comes after it finds nobody
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    site_.bus->post_control(i, [shard = shards_[i].get()] { shard->end(); });
+    site_.bus->inbox(i).post_control([shard = shards_[i].get()] { shard->end(); });
   }
-  site_.bus->close();
   loop_->stop();
 }
 
@@ -266,7 +281,9 @@ bool Engine::publish(std::span<const std::string_view> channels, const shards::C
 }
 
 bool Engine::on_own_shard() const noexcept {
-  return site_.bus != nullptr && site_.bus->has_this_thread();
+  // By the site, which is there from the beginning: the bus may be in the making.
+  const auto* shard = dynamic_cast<const Shard*>(detail::Hub::current());
+  return shard != nullptr && &shard->site() == &site_;
 }
 
 std::size_t Engine::route_of(std::string_view path) const {

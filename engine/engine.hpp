@@ -79,6 +79,7 @@ class Engine {
 
   void build();
   std::vector<std::unique_ptr<shards::Shard>> build_shards();
+  void undo_site() noexcept;
   void undo_shards(const std::vector<std::unique_ptr<shards::Shard>>& built) noexcept;
   void control() noexcept;
   void on_wake(int status, int events) noexcept;

@@ -55,6 +55,11 @@ void Inbox::post_control(Control control) {
   wake();
 }
 
+void Inbox::discard() {
+  for (Control control; control_.try_dequeue(control);) control = nullptr;
+  for (std::shared_ptr<const Delivery> delivery; queue_.try_dequeue(delivery);) delivery.reset();
+}
+
 void Inbox::wake() noexcept {
   // The exchange orders the queue's plain stores before the flag: whoever clears it sees them.
   if (awake_.exchange(true, std::memory_order_acq_rel)) return;
@@ -151,8 +156,6 @@ Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver) noe
 }
 Bus::Membership::~Membership() { member = {}; }
 
-bool Bus::has_this_thread() const noexcept { return member.bus == this; }
-
 std::size_t Bus::shard_of(const Uid& uid) const noexcept {
   return XXH3_64bits_withSeed(uid.bytes.data(), uid.bytes.size(), seed_) % inboxes_.size();
 }
@@ -164,7 +167,15 @@ std::size_t Bus::shard_of(std::string_view pin_key) const noexcept {
 bool Bus::post_control(std::size_t shard, Inbox::Control control) {
   if (closed()) return false;
   inboxes_[shard]->post_control(std::move(control));
+  discard_if_closed(shard);
   return true;
+}
+
+// A post that passed the bus's close may come after the shard's own last look. The two exchange the
+// inbox's flag, one after the other: either the shard has seen the post, or the poster sees the
+// close.
+void Bus::discard_if_closed(std::size_t shard) {
+  if (closed()) inboxes_[shard]->discard();
 }
 
 bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
@@ -244,7 +255,9 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
     }
   }
   for (std::size_t i = 0; i < shards(); ++i) {
-    if (reserved[i] != 0) inboxes_[i]->wake();
+    if (reserved[i] == 0) continue;
+    inboxes_[i]->wake();
+    discard_if_closed(i);
   }
   if (own != shards()) {
     for (const Parcel& parcel : parcels) {
@@ -263,6 +276,7 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
   if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;
   inbox.post(producer().tokens[shard], std::move(delivery));
   inbox.wake();
+  discard_if_closed(shard);
   return SendStatus::ok;
 }
 

@@ -76,6 +76,8 @@ class Inbox {
   bool take(std::shared_ptr<const Delivery>& delivery) {
     return queue_.try_dequeue(consumer_, delivery);
   }
+  /// Destroys what is there. Any thread, once the shard takes nothing more.
+  void discard();
 
   std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
   Queue& queue() noexcept { return queue_; }
@@ -106,8 +108,6 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   ~Bus() override;
 
   std::size_t shards() const noexcept { return inboxes_.size(); }
-  /// Whether this is the thread of one of its shards. Any thread.
-  bool has_this_thread() const noexcept;
   /// Any thread.
   std::size_t shard_of(const Uid& uid) const noexcept;
   std::size_t shard_of(std::string_view pin_key) const noexcept;
@@ -158,6 +158,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   Producer& lend_producer();
   void return_producer(Producer& producer) noexcept;
   bool hand_out(std::span<const Parcel> parcels);
+  void discard_if_closed(std::size_t shard);
   SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
 
   std::size_t inbox_limit_;

@@ -110,8 +110,8 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   handlers_.clear();
   close_handles();
   // What was posted too late is destroyed here, on the thread that it was meant for.
-  for (Inbox::Control control; inbox_.take(control);) control = nullptr;
-  for (std::shared_ptr<const Delivery> delivery; inbox_.take(delivery);) delivery.reset();
+  inbox_.clear_wake();
+  inbox_.discard();
 }
 
 void Shard::build_handlers() {

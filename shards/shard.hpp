@@ -56,7 +56,7 @@ class Shard final : public Reactor, private Receiver {
 
   // --- its own thread: its connections --------------------------------------------------------
 
-  Site& site() noexcept { return site_; }
+  Site& site() const noexcept { return site_; }
   Channels& subscriptions() noexcept { return channels_; }
   Census& census() noexcept { return site_.bus->census(); }
   bool draining() const noexcept { return draining_; }

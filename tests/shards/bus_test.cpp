@@ -352,6 +352,30 @@ TEST_CASE("a thread may outlive the bus, and post to its successor") {
   CHECK(waiting(bus->inbox(0)) == 1);
 }
 
+TEST_CASE("what is posted while the bus closes is destroyed, however late") {
+  for (int round = 0; round < 100 * kScale; ++round) {
+    const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+    const auto token = std::make_shared<int>(0);
+    std::atomic<bool> posted{false};
+    std::thread poster([&] {
+      const Uid uid = mint_uid();
+      for (int i = 0;; ++i) {
+        const bool taken =
+            i % 2 == 0 ? bus->post_control(0, [token] {}) : bus->post(uid, [token](Connection&) {});
+        posted = true;
+        if (!taken) return;
+      }
+    });
+    while (!posted) std::this_thread::yield();
+    // As the end of a server, and of its shard.
+    bus->close();
+    bus->inbox(0).clear_wake();
+    bus->inbox(0).discard();
+    poster.join();
+    CHECK(token.use_count() == 1);
+  }
+}
+
 TEST_CASE("what nobody took is destroyed with the bus") {
   const auto watch = std::make_shared<int>(1);
   {
