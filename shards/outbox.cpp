@@ -53,6 +53,13 @@ void Outbox::consume(std::size_t count) noexcept {
   reclaim();
 }
 
+void Outbox::commit(std::size_t count) noexcept {
+  for (std::size_t i = first_; i < items_.size() && count > 0; ++i) {
+    items_[i].started = true;
+    count -= std::min(count, items_[i].size);
+  }
+}
+
 void Outbox::reclaim() noexcept {
   if (empty()) {
     items_.clear();
@@ -77,7 +84,8 @@ void Outbox::reclaim() noexcept {
 }
 
 void Outbox::drop_unsent() noexcept {
-  const std::size_t kept = !empty() && items_[first_].started ? first_ + 1 : first_;
+  std::size_t kept = first_;
+  while (kept < items_.size() && items_[kept].started) ++kept;
   for (std::size_t i = kept; i < items_.size(); ++i) bytes_ -= items_[i].size;
   items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(kept), items_.end());
   // The bytes behind them in own_ go when the outbox is empty.

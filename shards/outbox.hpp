@@ -37,6 +37,10 @@ class Outbox {
   /// The socket took so many bytes.
   void consume(std::size_t count) noexcept;
 
+  /// So many more bytes are on their way, and the socket wants to be given them again: what they
+  /// belong to counts as begun.
+  void commit(std::size_t count) noexcept;
+
   /// Drops everything that no byte has been sent of. What the peer has begun to receive stays
   /// whole.
   void drop_unsent() noexcept;
@@ -49,7 +53,7 @@ class Outbox {
     FrameRef frame;      ///< none: bytes of `own_`
     std::size_t offset;  ///< of what is unsent, in the frame or in `own_`
     std::size_t size;    ///< of what is unsent
-    bool started;        ///< some of it has been sent
+    bool started;        ///< some of it has been sent, or is on its way
   };
 
   static constexpr std::size_t kItemsKept = 256;

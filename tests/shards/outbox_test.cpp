@@ -132,6 +132,14 @@ TEST_CASE("what was begun stays whole, the rest is dropped") {
     outbox.drop_unsent();
     CHECK(outbox.empty());
   }
+  SUBCASE("what is on its way counts as begun") {
+    outbox.commit(5 + 3);
+    outbox.drop_unsent();
+    CHECK(front(outbox) == "reply" + framed);
+    outbox.commit(2);
+    outbox.drop_unsent();
+    CHECK(front(outbox) == "reply" + framed);
+  }
   SUBCASE("cut inside a frame") {
     outbox.consume(5 + 3);
     outbox.drop_unsent();
