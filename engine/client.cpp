@@ -98,14 +98,16 @@ class Wanted {
 void send_blocking(ClientSession& session, ClientSession::Encoded message,
                    const std::shared_ptr<PendingCall>& call, Clock::time_point deadline,
                    const std::stop_token& stop = {}) {
-  while (!session.try_send(message, call)) session.room()->take(deadline, stop);
+  while (!session.try_send(message, call)) {
+    session.room(message.bytes.size())->take(deadline, stop);
+  }
 }
 
 Task<void> send_awaiting(Session session, ClientSession::Encoded message,
                          std::shared_ptr<PendingCall> call, Clock::time_point deadline,
                          std::stop_token stop) {
   while (!session->try_send(message, call)) {
-    auto room = Gate::take_async(session->room(), deadline, stop);
+    auto room = Gate::take_async(session->room(message.bytes.size()), deadline, stop);
     co_await std::move(room);
   }
 }
@@ -382,6 +384,12 @@ std::optional<OwnedRpcResponse> chunk_of(engine::ClientStreamState& stream,
   return std::move(answer->response);
 }
 
+/// Nobody wants the rest.
+void give_up(engine::ClientStreamState& stream) noexcept {
+  stream.is_over = true;
+  if (stream.is_sent) stream.session->forget(*stream.call);
+}
+
 Task<std::optional<OwnedRpcResponse>> next_of(std::shared_ptr<engine::ClientStreamState> stream) {
   if (stream->is_over) co_return std::nullopt;
   const auto deadline = after(timeout_of(*stream->session, stream->options));
@@ -398,6 +406,9 @@ Task<std::optional<OwnedRpcResponse>> next_of(std::shared_ptr<engine::ClientStre
     answer = co_await std::move(came);
   } catch (const TimeoutError&) {
     is_late = true;
+  } catch (const Cancelled&) {
+    give_up(*stream);
+    throw;
   }
   if (is_late) throw_rpc_timeout(*stream->session, stream->method, stream->options);
   co_return chunk_of(*stream, std::move(answer));
@@ -420,7 +431,7 @@ RawStream::~RawStream() { abandon(); }
 
 void RawStream::abandon() noexcept {
   if (state_ == nullptr) return;
-  if (state_->is_sent) state_->session->forget(*state_->call);
+  give_up(*state_);
   state_.reset();
 }
 
@@ -433,6 +444,9 @@ std::optional<OwnedRpcResponse> RawStream::next() {
                                              state_->options.stop));
   } catch (const TimeoutError&) {
     throw_rpc_timeout(*state_->session, state_->method, state_->options);
+  } catch (const Cancelled&) {
+    give_up(*state_);
+    throw;
   }
 }
 

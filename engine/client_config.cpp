@@ -76,6 +76,14 @@ protocol::Uri checked_uri(std::string_view text) {
   return std::move(std::get<protocol::Uri>(parsed));
 }
 
+std::string without_userinfo(std::string_view uri) {
+  std::string text(uri);
+  const std::size_t begin = uri.find("://") + 3;
+  const std::size_t at = uri.substr(0, uri.find_first_of("/?", begin)).rfind('@');
+  if (at != std::string::npos) text.erase(begin, at + 1 - begin);
+  return text;
+}
+
 shards::EndpointRules rules_of(const ClientConfig& config) noexcept {
   return {.role = protocol::Role::client,
           .max_message = config.max_message,

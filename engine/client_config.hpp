@@ -21,6 +21,8 @@ void check(const Retry& retry, std::string_view name);
 
 /// Throws `InvalidUriError`.
 protocol::Uri checked_uri(std::string_view text);
+/// A URI that has been checked, without its user's name and password, for logs and errors.
+std::string without_userinfo(std::string_view uri);
 
 shards::EndpointRules rules_of(const ClientConfig& config) noexcept;
 shards::Form form_of(const ClientConfig& config) noexcept;

@@ -38,6 +38,17 @@ std::exception_ptr closed(const std::string& text) {
   return std::make_exception_ptr(ConnectionClosedError(text));
 }
 
+/// To who waits for packets, no connection is a closed one.
+std::exception_ptr as_closed(const std::exception_ptr& why) {
+  try {
+    std::rethrow_exception(why);
+  } catch (const ConnectionFailedError& error) {
+    return closed(error.what());
+  } catch (...) {
+    return why;
+  }
+}
+
 }  // namespace
 
 /// A step on its way to the home's thread. If that has ended, whoever waits is told.
@@ -87,6 +98,7 @@ ClientSession::ClientSession(std::string_view uri, std::shared_ptr<const ClientC
                              const ClientHome& home)
     : uri_text_(uri),
       uri_(checked_uri(uri)),
+      name_(without_userinfo(uri)),
       config_(std::move(config)),
       rules_(rules_of(*config_)),
       form_(form_of(*config_)),
@@ -270,11 +282,11 @@ bool ClientSession::is_congested() const {
   return !has_room(config_->outbox_limit / 2);
 }
 
-std::shared_ptr<Gate> ClientSession::room() {
+std::shared_ptr<Gate> ClientSession::room(std::size_t size) {
   const std::lock_guard lock(mutex_);
   if (is_over_ || state() != ConnectionState::connected) throw closed_error();
   auto gate = std::make_shared<Gate>("the outbox stayed full: outbox_limit reached");
-  if (has_room(config_->outbox_limit / 2)) {
+  if (has_room(size)) {
     gate->end();
   } else {
     senders_.push_back(gate);
@@ -397,7 +409,7 @@ void ClientSession::try_failed(std::string complaint, bool is_final, int http_st
   const auto now = Clock::now();
   tries_.failed(std::move(complaint), http_status);
   const auto pause = is_final ? std::nullopt : tries_.pause(draw(), now);
-  const ConnectionFailedError error = tries_.error(uri_text_, now);
+  const ConnectionFailedError error = tries_.error(name_, now);
   if (pause) {
     log(LogLevel::info,
         error.tries().back() + "; another try in " +
@@ -425,7 +437,7 @@ void ClientSession::come_back(const shards::ClientEnding& ending) {
   }
   is_reconnecting_ = true;
   if (!pause) {
-    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(uri_text_, now)));
+    return settle(ConnectionState::closed, std::make_exception_ptr(tries_.error(name_, now)));
   }
   pause_for(*pause);
 }
@@ -449,7 +461,7 @@ void ClientSession::settle(ConnectionState state, const std::exception_ptr& why)
     openers.swap(openers_);
     closers.swap(closers_);
   }
-  packets_->end(why);
+  packets_->end(as_closed(why));
   end(std::move(openers), why);
   end(std::move(closers));
   // The last holder may be one of those who have just been told.
@@ -469,7 +481,7 @@ void ClientSession::on_open() noexcept {
     state_ = ConnectionState::connected;
     outbox_bytes_ = 0;
   }
-  log(LogLevel::debug, "connected to " + uri_text_);
+  log(LogLevel::debug, "connected to " + name_);
   greet();
 }
 
@@ -549,6 +561,8 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
   phase_ = Phase::closing;
   const bool comes_back = was_ready_ && !is_closing_ && may_come_back(ending.code);
   const bool tries_on = !was_ready_ && !is_closing_;
+  const std::exception_ptr why =
+      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   Gates senders;
   {
     const std::lock_guard lock(mutex_);
@@ -559,9 +573,8 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
     outgoing_ = {};
     outbox_bytes_ = 0;
     senders.swap(senders_);
+    if (!comes_back && !tries_on) packets_->end(why);
   }
-  const std::exception_ptr why =
-      std::make_exception_ptr(ConnectionClosedError(describe(ending), ending.code, ending.reason));
   calls_.end_all(why);
   end(std::move(senders), why);
   if (greeting_ != nullptr) greeting_->cancel();
@@ -570,15 +583,15 @@ void ClientSession::on_leaving(const shards::ClientEnding& ending) noexcept {
 void ClientSession::on_gone(shards::ClientEnding ending) noexcept {
   if (ending.was_open && phase_ == Phase::open) on_leaving(ending);
   connection_ = nullptr;
-  phase_ = Phase::idle;
   if (ending.was_open) {
     log(LogLevel::debug, describe(ending));
+    // Still closing, so that what is asked for in there comes after what is done here.
     if (config_->on_disconnect && client_ != nullptr) {
       call_user("on_disconnect",
                 [&] { config_->on_disconnect(*client_, ending.code, ending.reason); });
-      if (phase_ != Phase::idle) return;  // it has begun anew
     }
   }
+  phase_ = Phase::idle;
   const bool is_over = [this] {
     const std::lock_guard lock(mutex_);
     return is_over_;

@@ -93,8 +93,9 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   bool try_send(Encoded& message, const std::shared_ptr<PendingCall>& call = nullptr);
   /// Half of the outbox's limit is used up.
   bool is_congested() const;
-  /// Opens when less waits, or says why it never will.
-  std::shared_ptr<Gate> room();
+  /// Opens when so little waits that a message of this size may be taken, or says why it never
+  /// will.
+  std::shared_ptr<Gate> room(std::size_t size);
 
   std::shared_ptr<PendingCall> make_call(bool is_stream, std::uint64_t number) const;
   ClientCalls& calls() noexcept { return calls_; }
@@ -168,6 +169,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
 
   const std::string uri_text_;
   const protocol::Uri uri_;
+  const std::string name_;  ///< of the URI, for logs and errors
   const std::shared_ptr<const ClientConfig> config_;
   const shards::EndpointRules rules_;
   const shards::Form form_;

@@ -208,8 +208,8 @@ class Client {
   Task<void> connect_async();
   Task<void> connect_async(const Retry& retry);
 
-  /// Waits until the connection is open, as after a loss. Throws `ConnectionClosedError` when
-  /// nobody tries any more, `TimeoutError`.
+  /// Waits until the connection is open, as after a loss. Throws `ConnectionFailedError` when the
+  /// last try has failed, `ConnectionClosedError` when nobody tries, `TimeoutError`.
   void wait_connected(std::chrono::milliseconds timeout = std::chrono::seconds(30));
   Task<void> wait_connected_async(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
