@@ -10,6 +10,7 @@
 #include <webshocket/error.hpp>
 
 #include "api/dispatch.hpp"
+#include "engine/client_tls.hpp"
 #include "protocol/mask_keys.hpp"
 #include "protocol/packet_codec.hpp"
 
@@ -102,6 +103,7 @@ ClientSession::ClientSession(std::string_view uri, std::shared_ptr<const ClientC
       config_(std::move(config)),
       rules_(rules_of(*config_)),
       form_(form_of(*config_)),
+      tls_(uri_.secure ? tls_of(config_->tls) : nullptr),
       mailbox_(home.mailbox()),
       reactor_(home.reactor()),
       backlog_(config_->packet_queue_size, config_->packet_queue_bytes,
@@ -351,7 +353,6 @@ void ClientSession::start_try() {
   addresses_.clear();
   next_address_ = 0;
   address_complaints_.clear();
-  if (uri_.secure) return try_failed("wss:// is not there", true);
   if (!config_->unix_path.empty()) {
     addresses_.push_back(*shards::SocketAddress::unix_path(config_->unix_path));
     return connect_next();
@@ -399,6 +400,8 @@ void ClientSession::connect_next() {
       {.remote = addresses_[next_address_++],
        .local = local_of(*config_),
        .tcp_nodelay = config_->tcp_nodelay,
+       .tls = tls_,
+       .tls_name = config_->tls.server_name.empty() ? uri_.host : config_->tls.server_name,
        .timeout = *left,
        .request = request_of(*config_, uri_),
        .needs_subprotocol = form_ == shards::Form::msgpack || form_ == shards::Form::json_text});

@@ -173,6 +173,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   const std::shared_ptr<const ClientConfig> config_;
   const shards::EndpointRules rules_;
   const shards::Form form_;
+  const std::shared_ptr<const shards::TlsContext> tls_;  ///< none: `ws://`
   const std::shared_ptr<webshocket::detail::Mailbox> mailbox_;
   shards::Reactor& reactor_;
 

@@ -11,6 +11,7 @@
 
 #include "protocol/frame_writer.hpp"
 #include "protocol/http.hpp"
+#include "shards/tls.hpp"
 
 namespace webshocket::shards {
 namespace {
@@ -71,15 +72,24 @@ int ClientConnection::connect_socket() noexcept {
 }
 
 void ClientConnection::on_connecting() noexcept {
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return doom(error);
+  if (tls_ == nullptr) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) return doom(error);
+    wants_write_ = false;
+    reading_ = true;
+    const Opening& opening = handshake_->opening;
+    if (opening.tls != nullptr) {
+      tls_ = TlsStream::connect(*opening.tls, socket_.fd(), opening.tls_name);
+    }
+  }
+  if (tls_ != nullptr && !shake_hands()) return;
   phase_ = Phase::http;
-  wants_write_ = false;
-  reading_ = true;
   watch();
   say_request();
+  // What came along with the handshake's end, the socket does not tell of.
+  if (tls_ != nullptr && tls_->holds_input() && phase_ == Phase::http) read_once();
 }
 
 void ClientConnection::say_request() noexcept {
@@ -139,8 +149,9 @@ void ClientConnection::give_up(std::string_view complaint) noexcept {
 
 void ClientConnection::on_late() noexcept {
   if (phase_ == Phase::closing) return doom();
-  fail_opening("no " + std::string(phase_ == Phase::connecting ? "connection" : "answer") +
-                   " within " + describe(handshake_->opening.timeout),
+  std::string_view wanted = "answer";
+  if (phase_ == Phase::connecting) wanted = tls_ == nullptr ? "connection" : "TLS handshake";
+  fail_opening("no " + std::string(wanted) + " within " + describe(handshake_->opening.timeout),
                false);
 }
 
@@ -206,8 +217,16 @@ void ClientConnection::finish() noexcept {
 
 void ClientConnection::on_doomed(int error) noexcept {
   if (ending_.was_open || !ending_.complaint.empty()) return;
+  if (tls_ != nullptr && !tls_->failure().complaint.empty()) {
+    ending_.complaint = tls_->failure().complaint;
+    ending_.is_final = tls_->failure().is_final;
+    return;
+  }
   ending_.complaint = error == 0 ? std::string(kEarlyEnd) : std::string(std::strerror(error));
   if (phase_ == Phase::http) ending_.complaint += " (during the upgrade)";
+  if (phase_ == Phase::connecting && tls_ != nullptr) {
+    ending_.complaint += " (during the TLS handshake)";
+  }
 }
 
 void ClientConnection::bury() noexcept {

@@ -20,6 +20,8 @@
 
 namespace webshocket::shards {
 
+class TlsContext;
+
 /// How a client's connection ended, or why it never came about.
 struct ClientEnding {
   bool was_open = false;
@@ -58,6 +60,8 @@ class ClientConnection final : public Endpoint {
     SocketAddress remote;
     std::optional<SocketAddress> local = {};
     bool tcp_nodelay = true;
+    std::shared_ptr<const TlsContext> tls = {};  ///< none: `ws://`
+    std::string tls_name = {};                   ///< whom the server's certificate must be for
     std::chrono::nanoseconds timeout{};
     protocol::UpgradeRequestOptions request;
     bool needs_subprotocol = false;  ///< a server that chooses none speaks something else

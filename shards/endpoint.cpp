@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "protocol/frame_writer.hpp"
+#include "shards/tls.hpp"
 
 namespace webshocket::shards {
 
@@ -26,6 +27,9 @@ bool Endpoint::open_poll() noexcept {
 
 void Endpoint::watch() noexcept {
   int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
+  if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
+    events = tls_->awaits() == TlsStream::Awaits::input ? UV_READABLE : UV_WRITABLE;
+  }
   // While it is not read, a reset must be noticed all the same.
   if (!reading_ && !input_ended_) events |= UV_DISCONNECT;
   if (events == 0) {
@@ -45,6 +49,9 @@ void Endpoint::on_ready(int status, int events) noexcept {
   if (phase_ == Phase::doomed) return;
   if (phase_ == Phase::connecting) return on_connecting();
   if (status != 0) return read_out();
+  if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
+    events = UV_READABLE | UV_WRITABLE;  // it may go on now, whichever of the two it was
+  }
   if ((events & UV_WRITABLE) != 0) flush();
   if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
     // A FIN: what was sent before it is still to be read.
@@ -63,7 +70,7 @@ void Endpoint::read_out() noexcept {
 
 bool Endpoint::read_once() noexcept {
   const std::span<std::byte> buffer = reactor_.read_buffer();
-  const ssize_t count = socket_.receive(buffer);
+  const ssize_t count = receive(buffer);
   if (count == -EAGAIN) return false;
   if (count < 0) {
     doom(static_cast<int>(-count));
@@ -81,7 +88,40 @@ bool Endpoint::read_once() noexcept {
   } else {
     take_http(input);
   }
+  // What ends TLS came along with it: the socket need not tell of it again.
+  if (tls_ != nullptr && tls_->has_ended() && reading_ && phase_ != Phase::doomed) {
+    return read_once();
+  }
   return true;
+}
+
+ssize_t Endpoint::receive(std::span<std::byte> into) noexcept {
+  if (tls_ == nullptr) return socket_.receive(into);
+  return through_tls([&] { return tls_->receive(into); });
+}
+
+ssize_t Endpoint::send(std::span<iovec> parts) noexcept {
+  if (tls_ == nullptr) return socket_.send(parts);
+  return through_tls([&] { return tls_->send(parts); });
+}
+
+template <class Call>
+ssize_t Endpoint::through_tls(Call&& call) noexcept {
+  const auto before = tls_->awaits();
+  const ssize_t result = call();
+  if (tls_->awaits() != before) watch();
+  return result;
+}
+
+bool Endpoint::shake_hands() noexcept {
+  const ssize_t result = tls_->handshake();
+  if (result == 0) return true;
+  if (result == -EAGAIN) {
+    watch();
+  } else {
+    doom(static_cast<int>(-result));
+  }
+  return false;
 }
 
 void Endpoint::on_end_of_input() noexcept {
@@ -110,6 +150,10 @@ void Endpoint::let_go() noexcept {
   if (outbox_ != nullptr) {
     reactor_.count_outbox(outbox_->own_bytes(), 0);
     reactor_.take_back(std::move(outbox_));
+  }
+  if (tls_ != nullptr) {
+    tls_->end_output();
+    tls_.reset();
   }
   is_buried_ = true;
   if (poll_closed_) return free_if_done();
@@ -248,16 +292,18 @@ void Endpoint::flush() noexcept {
     const std::size_t count = outbox_->gather(parts);
     std::size_t offered = 0;
     for (const iovec& part : parts.first(count)) offered += part.iov_len;
-    const ssize_t sent = socket_.send(parts.first(count));
+    const ssize_t sent = send(parts.first(count));
     if (sent == -EAGAIN) break;
     if (sent < 0) {
       reactor_.count_outbox(own, outbox_->own_bytes());
-      return doom(static_cast<int>(-sent));
+      // Why the peer wants nothing from us may be what it said before it hung up.
+      return phase_ == Phase::http ? read_out() : doom(static_cast<int>(-sent));
     }
     count_sent(static_cast<std::size_t>(sent));
     outbox_->consume(static_cast<std::size_t>(sent));
     if (static_cast<std::size_t>(sent) < offered) break;
   }
+  if (tls_ != nullptr) outbox_->commit(tls_->committed());
   reactor_.count_outbox(own, outbox_->own_bytes());
   const bool wants_write = !outbox_->empty();
   if (!wants_write) reactor_.take_back(std::move(outbox_));
@@ -273,7 +319,9 @@ void Endpoint::finish() noexcept {
   if (close_received_) return doom();
   // What we said last must not be lost in a reset by input that we have not read: half-close, and
   // read on until the peer has closed too, or the deadline is there.
-  if (!std::exchange(output_ended_, true)) socket_.shut_down_output();
+  if (std::exchange(output_ended_, true)) return;
+  if (tls_ != nullptr) tls_->end_output();
+  socket_.shut_down_output();
 }
 
 // --- closing ----------------------------------------------------------------------------------

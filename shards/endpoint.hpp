@@ -29,6 +29,8 @@
 
 namespace webshocket::shards {
 
+class TlsStream;
+
 /// What the two ends of a WebSocket are configured with alike.
 struct EndpointRules {
   protocol::Role role = protocol::Role::server;
@@ -110,6 +112,10 @@ class Endpoint : private webshocket::detail::TimerNode {
   bool open_poll() noexcept;
   void watch() noexcept;
   void set_reading(bool reading) noexcept;
+  /// False when there was nothing to read.
+  bool read_once() noexcept;
+  /// A step of the TLS handshake. True once it has succeeded; if it fails, this end is doomed.
+  bool shake_hands() noexcept;
   void close_poll() noexcept;
   void free_if_done() noexcept;
   /// The end of `bury`: frees itself now, or when the loop has let go of it.
@@ -145,6 +151,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   Reactor& reactor_;
   Poll poll_;
   Socket socket_;
+  std::unique_ptr<TlsStream> tls_;  ///< over the socket; none: it speaks for itself
   Phase phase_;
   bool reading_ = true;
   bool wants_write_ = false;
@@ -159,9 +166,11 @@ class Endpoint : private webshocket::detail::TimerNode {
   void on_ready(int status, int events) noexcept;
   /// The socket has failed, and the loop says no more of it. What came before that is still there.
   void read_out() noexcept;
-  /// False when there was nothing to read.
-  bool read_once() noexcept;
   void on_closed() noexcept;
+  ssize_t receive(std::span<std::byte> into) noexcept;
+  ssize_t send(std::span<iovec> parts) noexcept;
+  template <class Call>
+  ssize_t through_tls(Call&& call) noexcept;
   void take_event(const protocol::FrameEvent& event) noexcept;
   void settle_reader() noexcept;
   void has_written(std::size_t own_bytes_before) noexcept;
