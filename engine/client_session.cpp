@@ -394,6 +394,9 @@ void ClientSession::connect_next() {
   if (!left || (config_->connect_timeout.count() != 0 && left->count() <= 0)) {
     return try_failed(address_complaints_ + "no time was left for its other addresses", false);
   }
+  // One that does not answer must not use up the time of those behind it.
+  const std::chrono::nanoseconds share =
+      *left / static_cast<std::int64_t>(addresses_.size() - next_address_);
   phase_ = Phase::opening;
   connection_ = new shards::ClientConnection(reactor_, shared_from_this(), rules_);
   connection_->start(
@@ -402,7 +405,7 @@ void ClientSession::connect_next() {
        .tcp_nodelay = config_->tcp_nodelay,
        .tls = tls_,
        .tls_name = config_->tls.server_name.empty() ? uri_.host : config_->tls.server_name,
-       .timeout = *left,
+       .timeout = share,
        .request = request_of(*config_, uri_),
        .needs_subprotocol = form_ == shards::Form::msgpack || form_ == shards::Form::json_text});
 }

@@ -55,7 +55,6 @@ void Resolver::ask(Loop& loop, const std::string& host, std::uint16_t port, Answ
   question->request.data = question.get();
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
   const int error = uv_getaddrinfo(
       loop.get(), &question->request,
       [](uv_getaddrinfo_t* request, int status, addrinfo* found) noexcept {
