@@ -26,11 +26,12 @@ ALLOWED = {  # the longest matching folder decides
                  "sys/random.h"],
     "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
-    "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", *POSIX],
+    "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", "histedit.h", "langinfo.h", *POSIX],
     "docs/examples": ["webshocket/"],
     "tests/api": [*API, *TEST, "tests/api/"],
     "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],
     "tests/shards": [*SHARDS, *TEST, "tests/shards/", "uv.h", "openssl/"],
+    "tests/tools": ["webshocket/", *TEST, "tools/"],
     "tests/install": ["webshocket/"],
     "tests/must_not_compile": API,
 }
