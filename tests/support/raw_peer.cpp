@@ -362,6 +362,13 @@ Frame RawPeer::read_frame() {
 
 Close RawPeer::read_close() { return close_of(read_frame()); }
 
+Close RawPeer::read_until_close() {
+  for (;;) {
+    const Frame frame = read_frame();
+    if (frame.opcode == kClose) return close_of(frame);
+  }
+}
+
 RawPeer::End RawPeer::read_end() {
   while (end_ == End::none) {
     if (unread() != 0) fail("no end but " + shown(pending()));

@@ -146,6 +146,8 @@ class RawPeer {
   Frame read_frame();
   /// The next frame must be a CLOSE.
   Close read_close();
+  /// The next CLOSE, whatever comes before it.
+  Close read_until_close();
   /// The next thing must be the end of the connection.
   End read_end();
   /// `read_close`, then the end of the connection.

@@ -33,6 +33,22 @@ std::string served_close(unsigned code, std::string_view reason) {
   return served({.opcode = kClose, .payload = close_body(code, reason)});
 }
 
+std::string response(std::string_view call_id, std::string_view result) {
+  return served_text(R"({"source":5,"rpc":{"type":"response","call_id":")" + std::string(call_id) +
+                     R"(","response":)" + std::string(result) + R"(,"error":null}})");
+}
+
+std::string read_call(RawPeer& peer, std::string_view method) {
+  const std::string named = R"("method":")" + std::string(method) + '"';
+  const std::string_view key = R"("call_id":")";
+  for (;;) {
+    const std::string message = peer.read_message();
+    if (message.find(named) == std::string::npos) continue;
+    const std::size_t begin = message.find(key) + key.size();
+    return message.substr(begin, message.find('"', begin) - begin);
+  }
+}
+
 std::optional<std::string> ReceivedRequest::header(std::string_view name) const {
   return header_of(head, name);
 }

@@ -18,6 +18,11 @@ std::string served_text(std::string_view payload);
 /// `code` 0: an empty body.
 std::string served_close(unsigned code, std::string_view reason = {});
 
+/// A response in JSON, with the result as it stands.
+std::string response(std::string_view call_id, std::string_view result);
+/// Reads until somebody calls this method in JSON, and returns the call's id.
+std::string read_call(RawPeer& peer, std::string_view method);
+
 /// What a client has asked for.
 struct ReceivedRequest {
   std::string head;  ///< all of it, with the blank line
