@@ -38,11 +38,12 @@ enum class ReceivePolicy : std::uint8_t {
   drop_old,  ///< the oldest one is dropped and counted
 };
 
-/// How a client proves a server's identity, and its own, on `wss://`.
+/// How a client proves a server's identity, and its own, on `wss://`. The files are read when the
+/// client is made.
 struct ClientTls {
   std::string ca_file = {};           ///< PEM; empty: the system's authorities
   std::string certificate_file = {};  ///< PEM, with its chain: who we are, if the server asks
-  std::string key_file = {};          ///< PEM
+  std::string key_file = {};          ///< PEM, without a password; empty: in certificate_file
   std::string server_name = {};       ///< for SNI and the certificate's name; empty: the URI's host
   bool verify = true;                 ///< false: anybody may be the server
 };
