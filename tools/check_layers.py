@@ -32,6 +32,7 @@ ALLOWED = {  # the longest matching folder decides
     "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],
     "tests/shards": [*SHARDS, *TEST, "tests/shards/", "uv.h", "openssl/"],
     "tests/tools": ["webshocket/", *TEST, "tools/"],
+    "tests/interop": ["webshocket/", *TEST],
     "tests/install": ["webshocket/"],
     "tests/must_not_compile": API,
 }
