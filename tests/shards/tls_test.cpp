@@ -324,6 +324,15 @@ TEST_CASE("a chain of certificates, the server's and ours") {
     CHECK(pair.client->failure().is_final);
     CHECK(pair.receive() == -EPROTO);
   }
+  SUBCASE("nobody: what was said of it is heard, even when nothing can be sent any more") {
+    Pair pair(context, {.ca_file = ca_file});
+    CHECK(pair.shake_hands() == 0);
+    pair.server_socket.close();
+    CHECK(pair.send("GET / HTTP/1.1") == -EPIPE);
+    CHECK(pair.receive() == -EPROTO);
+    CHECK(pair.client->failure().complaint ==
+          "the server refuses, by a TLS alert: certificate required");
+  }
   SUBCASE("nobody: by TLS 1.2 it fails") {
     SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
     Pair pair(context, {.ca_file = ca_file});
