@@ -32,18 +32,20 @@ class Inlet {
 
   /// After the end, the item is dropped.
   void push(Item item) {
+    Waiters::Woken woken;
     const std::lock_guard lock(mutex_);
     if (ended_) return;
     items_.push_back(std::move(item));
-    waiters_.wake();
+    waiters_.wake(woken);
   }
 
   /// The first end counts. Without a reason, waiters are told by an empty item.
   void end(std::exception_ptr why = nullptr) {
+    Waiters::Woken woken;
     const std::lock_guard lock(mutex_);
     if (std::exchange(ended_, true)) return;
     why_ = std::move(why);
-    waiters_.wake();
+    waiters_.wake(woken);
   }
 
   /// It was not the end.
@@ -97,8 +99,9 @@ class Inlet {
 
  private:
   void wake_all() {
+    Waiters::Woken woken;
     const std::lock_guard lock(mutex_);
-    waiters_.wake();
+    waiters_.wake(woken);
   }
   std::optional<Item> pop() {
     if (first_ == items_.size()) return std::nullopt;

@@ -32,12 +32,13 @@ PullState::PullState(Peer peer, std::string remote_address, std::size_t capacity
     : peer_(std::move(peer)), remote_address_(std::move(remote_address)), capacity_(capacity) {}
 
 Task<void> PullState::push(const std::shared_ptr<PullState>& self, OwnedPacket packet) {
+  Waiters::Woken woken;
   const std::lock_guard lock(self->mutex_);
   if (self->abandoned_) return {};
   // Also beyond the capacity, by one: were it kept aside until there is room, it would be lost if
   // the client left meanwhile.
   self->packets_.push_back(std::move(packet));
-  self->readers_.wake();
+  self->readers_.wake(woken);
   if (!self->full()) return {};
   self->room_ = Signal::make();
   return wait_for_room(self->room_);
@@ -49,9 +50,10 @@ Task<void> PullState::wait_for_room(std::shared_ptr<Signal> room) {
 }
 
 void PullState::close() {
+  Waiters::Woken woken;
   const std::lock_guard lock(mutex_);
   closed_.store(true, std::memory_order_release);
-  readers_.wake();
+  readers_.wake(woken);
 }
 
 std::optional<OwnedPacket> PullState::take() {
@@ -92,14 +94,16 @@ Task<OwnedPacket> PullState::recv_async(std::shared_ptr<PullState> self,
 
 void PullState::abandon() {
   std::deque<OwnedPacket> dropped;  // ends after the lock
+  Waiters::Woken woken;
   const std::lock_guard lock(mutex_);
   abandoned_ = true;
   dropped.swap(packets_);
-  readers_.wake();
+  readers_.wake(woken);
   if (room_ != nullptr) std::exchange(room_, nullptr)->fire();
 }
 
 bool AcceptQueue::push(std::shared_ptr<PullState> connection) {
+  Waiters::Woken woken;
   const std::lock_guard lock(mutex_);
   if (closed_) return false;
   if (full()) {
@@ -110,7 +114,7 @@ bool AcceptQueue::push(std::shared_ptr<PullState> connection) {
     waiting_.erase(gone);
   }
   waiting_.push_back(std::move(connection));
-  acceptors_.wake();
+  acceptors_.wake(woken);
   return true;
 }
 
@@ -155,10 +159,11 @@ std::optional<PullConnection> AcceptQueue::try_accept() {
 
 void AcceptQueue::close() {
   std::deque<std::shared_ptr<PullState>> dropped;  // ends after the lock
+  Waiters::Woken woken;
   const std::lock_guard lock(mutex_);
   closed_ = true;
   dropped.swap(waiting_);
-  acceptors_.wake();
+  acceptors_.wake(woken);
 }
 
 }  // namespace webshocket::detail

@@ -21,7 +21,7 @@ class Signal : public std::enable_shared_from_this<Signal> {
   struct Private {};
 
  public:
-  explicit Signal(Private) : mailbox_(Hub::current()->mailbox()) {}
+  explicit Signal(Private) : hub_(Hub::current()), mailbox_(hub_->mailbox()) {}
 
   /// For a coroutine of the shard whose thread this is.
   static std::shared_ptr<Signal> make() { return std::make_shared<Signal>(Private{}); }
@@ -33,7 +33,10 @@ class Signal : public std::enable_shared_from_this<Signal> {
  private:
   friend class SignalAwaiter;
 
-  std::shared_ptr<Mailbox> mailbox_;
+  void go_on();
+
+  Hub* const hub_;  ///< to be used on its own thread only: then it is there
+  const std::shared_ptr<Mailbox> mailbox_;
   // Of the shard's thread:
   SignalAwaiter* awaiter_ = nullptr;
   bool fired_ = false;
@@ -83,11 +86,21 @@ class SignalAwaiter final : public LeafAwaiter, private TimerNode {
   std::chrono::nanoseconds timeout_ = kEndless;
 };
 
+inline void Signal::go_on() {
+  fired_ = true;
+  if (awaiter_ != nullptr) awaiter_->go_on();
+}
+
 inline void Signal::fire() const {
-  mailbox_->post([self = std::const_pointer_cast<Signal>(shared_from_this())] {
-    self->fired_ = true;
-    if (self->awaiter_ != nullptr) self->awaiter_->go_on();
-  });
+  const auto go_on = [self = std::const_pointer_cast<Signal>(shared_from_this())] {
+    self->go_on();
+  };
+  // Later also here: who fires may be in the middle of something, and hold locks.
+  if (Hub::current() == hub_) {
+    hub_->defer(go_on);
+  } else {
+    mailbox_->post(go_on);
+  }
 }
 
 }  // namespace webshocket::detail

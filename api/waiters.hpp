@@ -18,11 +18,27 @@ class Waiters {
   void add(std::shared_ptr<Signal> signal) { signals_.push_back(std::move(signal)); }
   void remove(const std::shared_ptr<Signal>& signal) noexcept { std::erase(signals_, signal); }
 
+  /// The coroutines that are to be woken: they are when it ends. Outlives the queue's lock, for
+  /// what a signal runs into may be anybody's.
+  class Woken {
+   public:
+    Woken() noexcept = default;
+    Woken(const Woken&) = delete;
+    Woken& operator=(const Woken&) = delete;
+    ~Woken() {
+      for (const auto& signal : signals_) signal->fire();
+    }
+
+   private:
+    friend class Waiters;
+    std::vector<std::shared_ptr<Signal>> signals_;
+  };
+
   /// Everybody looks again: there are few, and a wake-up that one of them lets pass (for it has
   /// just timed out) must not be lost to the others.
-  void wake() {
+  void wake(Woken& woken) {
     threads_.notify_all();
-    for (const auto& signal : std::exchange(signals_, {})) signal->fire();
+    woken.signals_ = std::exchange(signals_, {});
   }
 
   std::condition_variable& threads() noexcept { return threads_; }

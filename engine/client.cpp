@@ -48,10 +48,10 @@ using Session = std::shared_ptr<ClientSession>;
 
 constexpr auto kForEver = Clock::time_point::max();
 
-void check_may_block(const char* call) {
+void check_may_block(const char* call, const char* instead) {
   if (detail::Hub::current() == nullptr) return;
-  throw UsageError(std::string(call) + " waits, which a loop's thread must not: co_await " + call +
-                   "_async there");
+  throw UsageError(std::string(call) + "() waits, which a loop's thread must not: co_await " +
+                   instead + "() there");
 }
 
 Clock::time_point after(std::chrono::milliseconds timeout) {
@@ -247,7 +247,7 @@ Client::~Client() { session_->leave(); }
 void Client::connect() { connect(Retry{.attempts = 1}); }
 
 void Client::connect(const Retry& retry) {
-  check_may_block("connect");
+  check_may_block("connect", "connect_async");
   if (const auto gate = session_->connect(*this, retry)) gate->take(kForEver);
 }
 
@@ -258,7 +258,7 @@ Task<void> Client::connect_async(const Retry& retry) {
 }
 
 void Client::wait_connected(std::chrono::milliseconds timeout) {
-  check_may_block("wait_connected");
+  check_may_block("wait_connected", "wait_connected_async");
   if (const auto gate = session_->wait_connected()) gate->take(after(timeout));
 }
 
@@ -300,7 +300,7 @@ SendStatus Client::try_send(const Packet& packet) {
 }
 
 OwnedPacket Client::recv(std::chrono::milliseconds timeout) {
-  check_may_block("recv");
+  check_may_block("recv", "recv_async");
   check_may_receive(*session_);
   auto received = session_->packets()->take(after(timeout));
   session_->taken(*received);
@@ -313,7 +313,7 @@ Task<OwnedPacket> Client::recv_async(std::chrono::milliseconds timeout) {
 }
 
 OwnedRpcResponse Client::request(const CallOptions& options, const detail::Request& request) {
-  check_may_block("a call");
+  check_may_block("call", "call_async");
   const std::uint64_t number = session_->calls().next_number();
   ClientSession::Encoded message = session_->encode(request, number);
   const auto call = session_->make_call(false, number);
@@ -338,7 +338,7 @@ Task<OwnedRpcResponse> Client::request_async(const CallOptions& options,
 }
 
 detail::RawStream Client::open_stream(const CallOptions& options, const detail::Request& request) {
-  check_may_block("stream");
+  check_may_block("stream", "stream_async");
   const std::uint64_t number = session_->calls().next_number();
   auto state = std::make_shared<engine::ClientStreamState>(
       session_, options, std::string(request.method), session_->make_call(true, number),
@@ -436,7 +436,7 @@ void RawStream::abandon() noexcept {
 }
 
 std::optional<OwnedRpcResponse> RawStream::next() {
-  check_may_block("next");
+  check_may_block("next", "stream_async");
   if (state_->is_over) return std::nullopt;
   try {
     return chunk_of(

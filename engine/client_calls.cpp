@@ -31,34 +31,35 @@ void ClientCalls::add(std::shared_ptr<PendingCall> call) {
 }
 
 bool ClientCalls::remove(PendingCall& call) {
-  const bool waited = find(id_of(call.number), true) != nullptr;
-  backlog_.gone(call.level);
+  const bool waited = take_out(call.number);
+  if (call.is_stream) backlog_.gone(call.level);
   return waited;
 }
 
-std::shared_ptr<PendingCall> ClientCalls::find(std::string_view id, bool take_out) {
+bool ClientCalls::take_out(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  const bool was_there = calls_.erase(number) != 0;
+  size_.store(calls_.size(), std::memory_order_relaxed);
+  return was_there;
+}
+
+std::shared_ptr<PendingCall> ClientCalls::find(std::string_view id) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number, kBase);
   if (error != std::errc() || end != id.data() + id.size()) return nullptr;
   const std::lock_guard lock(mutex_);
   const auto found = calls_.find(number);
-  if (found == calls_.end()) return nullptr;
-  std::shared_ptr<PendingCall> call = found->second;
-  if (take_out) {
-    calls_.erase(found);
-    size_.store(calls_.size(), std::memory_order_relaxed);
-  }
-  return call;
+  return found == calls_.end() ? nullptr : found->second;
 }
 
 ClientCalls::Outcome ClientCalls::answer(const Packet& packet, std::size_t bytes) {
   const RpcResponse& response = *packet.response();
-  const bool goes_on = response.is_stream && !response.is_end && !response.error;
-  const std::shared_ptr<PendingCall> call = find(response.call_id, false);
+  const std::shared_ptr<PendingCall> call = find(response.call_id);
   if (call == nullptr) return Outcome::unwanted;
-  if (!goes_on && find(response.call_id, true) == nullptr) return Outcome::unwanted;
-  if (!call->is_stream && response.is_stream && !response.error) {
-    find(response.call_id, true);
+  const bool goes_on = response.is_stream && !response.is_end && !response.error;
+  const bool is_unexpected = response.is_stream && !response.error && !call->is_stream;
+  if ((!goes_on || is_unexpected) && !take_out(call->number)) return Outcome::unwanted;
+  if (is_unexpected) {
     call->answers->end(std::make_exception_ptr(RpcError(
         "the method streams its answer: call it by stream()", RpcErrorCode::invalid_params)));
     return goes_on ? Outcome::unexpected : Outcome::taken;

@@ -64,7 +64,8 @@ class ClientCalls {
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
  private:
-  std::shared_ptr<PendingCall> find(std::string_view id, bool take_out);
+  std::shared_ptr<PendingCall> find(std::string_view id);
+  bool take_out(std::uint64_t number);
 
   const std::size_t limit_;
   Backlog& backlog_;

@@ -1,15 +1,21 @@
 #include "engine/client_config.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <utility>
 #include <variant>
 
 #include <webshocket/error.hpp>
 
+#include "api/deadline.hpp"
 #include "protocol/http_fields.hpp"
 
 namespace webshocket::engine {
 namespace {
+
+/// Lengths inside a decoded message are kept in 32 bits.
+constexpr std::size_t kMaxMessage = std::numeric_limits<std::uint32_t>::max();
 
 [[noreturn]] void refuse(std::string_view field, const std::string& value,
                          std::string_view wanted) {
@@ -63,6 +69,10 @@ void check(const ClientConfig& config) {
     refuse("local_address", quoted(config.local_address), "is no numeric address");
   }
   if (config.reconnect) check(*config.reconnect, "reconnect");
+  if (config.max_message > kMaxMessage) {
+    refuse("max_message", std::to_string(config.max_message),
+           "at most " + std::to_string(kMaxMessage));
+  }
   check_duration("connect_timeout", config.connect_timeout, true);
   check_duration("call_timeout", config.call_timeout, false);
   check_duration("ping_interval", config.ping_interval, true);
@@ -86,10 +96,10 @@ std::string without_userinfo(std::string_view uri) {
 
 shards::EndpointRules rules_of(const ClientConfig& config) noexcept {
   return {.role = protocol::Role::client,
-          .max_message = config.max_message,
-          .ping_interval = config.ping_interval,
-          .ping_timeout = config.ping_timeout,
-          .close_timeout = config.close_timeout};
+          .max_message = config.max_message == 0 ? kMaxMessage : config.max_message,
+          .ping_interval = webshocket::detail::bounded_timeout(config.ping_interval),
+          .ping_timeout = webshocket::detail::bounded_timeout(config.ping_timeout),
+          .close_timeout = webshocket::detail::bounded_timeout(config.close_timeout)};
 }
 
 shards::Form form_of(const ClientConfig& config) noexcept {

@@ -85,7 +85,7 @@ void ClientThread::finish() {
 void ClientThread::settle() noexcept {
   if (!finishing_) return;
   calls_.cancel_all();
-  if (calls_.size() == 0 && !has_guests()) loop_.stop();
+  if (calls_.size() == 0 && !has_guests()) stop();
 }
 
 const Config& ClientThread::config() const noexcept {
@@ -169,6 +169,7 @@ ClientLoop::ClientLoop(std::shared_ptr<engine::ClientHome> home) noexcept
 ClientLoop ClientLoop::current() { return ClientLoop(engine::ClientHome::current()); }
 
 bool ClientLoop::post(std::function<void()> function) const {
+  if (!function) throw UsageError("post() needs a function");
   return home_->post(std::move(function));
 }
 bool ClientLoop::is_current() const noexcept { return home_->is_current(); }

@@ -9,6 +9,7 @@
 
 #include <webshocket/error.hpp>
 
+#include "api/deadline.hpp"
 #include "api/dispatch.hpp"
 #include "engine/client_tls.hpp"
 #include "protocol/mask_keys.hpp"
@@ -133,6 +134,12 @@ void ClientSession::run_at_home(std::function<void()> fn) {
   mailbox_->post([errand = std::move(errand)] { errand->run(); });
 }
 
+void ClientSession::drop_abandoned(Gates& gates) {
+  constexpr std::size_t kFew = 32;
+  if (gates.size() < kFew) return;
+  std::erase_if(gates, [](const std::shared_ptr<Gate>& gate) { return gate.use_count() == 1; });
+}
+
 void ClientSession::end(Gates gates, const std::exception_ptr& why) {
   for (const auto& gate : gates) gate->end(why);
 }
@@ -145,6 +152,7 @@ ConnectionClosedError ClientSession::closed_error() const {
       return ConnectionClosedError("not connected at the moment: a connection is being tried",
                                    last_code_, last_reason_);
     default:
+      if (connects_.get() == 0) return ConnectionClosedError("not connected: close() was called");
       return ConnectionClosedError(describe({.code = last_code_, .reason = last_reason_}),
                                    last_code_, last_reason_);
   }
@@ -164,6 +172,8 @@ ClientStats ClientSession::stats() const noexcept {
 std::shared_ptr<Gate> ClientSession::connect(Client& client, const Retry& retry) {
   check(retry, "Retry");
   auto gate = std::make_shared<Gate>(kGateLate);
+  // on_connect must not wait for its own end.
+  if (is_at_home() && greeting_ != nullptr && greeting_->running()) return nullptr;
   {
     const std::lock_guard lock(mutex_);
     if (is_over_) throw ConnectionClosedError("the client's loop has ended");
@@ -182,6 +192,7 @@ std::shared_ptr<Gate> ClientSession::wait_connected() {
   if (is_over_ || state() == ConnectionState::disconnected || state() == ConnectionState::closed) {
     throw closed_error();
   }
+  drop_abandoned(openers_);
   openers_.push_back(std::make_shared<Gate>(kGateLate));
   return openers_.back();
 }
@@ -212,18 +223,21 @@ void ClientSession::leave() {
 
 void ClientSession::home_lost() {
   Gates waiting;
+  Gates closers;
   {
     const std::lock_guard lock(mutex_);
     is_over_ = true;
     is_ready_ = false;
     state_ = ConnectionState::closed;
-    for (Gates* gates : {&askers_, &openers_, &closers_, &senders_}) {
+    for (Gates* gates : {&askers_, &openers_, &senders_}) {
       for (auto& gate : *gates) waiting.push_back(std::move(gate));
       gates->clear();
     }
+    closers.swap(closers_);
   }
   const std::exception_ptr why = closed("the client's loop has ended");
   end(std::move(waiting), why);
+  end(std::move(closers));
   calls_.end_all(why);
   packets_->end(why);
 }
@@ -291,6 +305,7 @@ std::shared_ptr<Gate> ClientSession::room(std::size_t size) {
   if (has_room(size)) {
     gate->end();
   } else {
+    drop_abandoned(senders_);
     senders_.push_back(gate);
   }
   return gate;
@@ -329,8 +344,10 @@ void ClientSession::begin(Client& client, const Retry& retry) {
   client_ = &client;
   packets_->reopen();
   if (phase_ == Phase::idle) return begin_tries(retry);
-  if (phase_ == Phase::open && was_ready_) return become_ready();  // it came about meanwhile
-  if (phase_ != Phase::closing && !is_closing_) return;            // it is being tried already
+  if (phase_ != Phase::closing && !is_closing_) {
+    if (phase_ == Phase::open && was_ready_) become_ready();  // it came about meanwhile
+    return;
+  }
   queued_ = retry;
   is_closing_ = false;
 }
@@ -341,6 +358,10 @@ void ClientSession::begin_tries(const Retry& retry) {
   tries_ = Tries(retry, Clock::now());
   if (!std::exchange(is_guest_, true)) reactor_.add_guest(*this);
   start_try();
+}
+
+std::chrono::nanoseconds ClientSession::connect_timeout() const noexcept {
+  return webshocket::detail::bounded_timeout(config_->connect_timeout);
 }
 
 void ClientSession::pause_for(std::chrono::nanoseconds pause) {
@@ -361,7 +382,7 @@ void ClientSession::start_try() {
     addresses_.push_back(*address);
     return connect_next();
   }
-  const auto left = tries_.allowance(config_->connect_timeout, try_began_);
+  const auto left = tries_.allowance(connect_timeout(), try_began_);
   if (!left) return try_failed("no time was left to try", true);
   phase_ = Phase::resolving;
   if (left->count() != 0) reactor_.start_timer(*this, *left);
@@ -388,15 +409,17 @@ void ClientSession::resolved(std::vector<shards::SocketAddress> addresses,
 
 void ClientSession::connect_next() {
   const auto now = Clock::now();
-  std::chrono::nanoseconds timeout = config_->connect_timeout;
-  if (timeout.count() != 0) timeout -= now - try_began_;
+  std::chrono::nanoseconds timeout = connect_timeout();
+  const bool is_bounded = timeout.count() != 0;
+  if (is_bounded) timeout -= now - try_began_;
   const auto left = tries_.allowance(timeout, now);
-  if (!left || (config_->connect_timeout.count() != 0 && left->count() <= 0)) {
+  if (!left || (is_bounded && left->count() <= 0)) {
     return try_failed(address_complaints_ + "no time was left for its other addresses", false);
   }
-  // One that does not answer must not use up the time of those behind it.
+  // One that does not answer must not use up the time of those behind it. A share of 0 has no end.
+  const auto addresses = static_cast<std::int64_t>(addresses_.size() - next_address_);
   const std::chrono::nanoseconds share =
-      *left / static_cast<std::int64_t>(addresses_.size() - next_address_);
+      (*left + std::chrono::nanoseconds(addresses - 1)) / addresses;
   phase_ = Phase::opening;
   connection_ = new shards::ClientConnection(reactor_, shared_from_this(), rules_);
   connection_->start(
@@ -432,7 +455,7 @@ void ClientSession::come_back(const shards::ClientEnding& ending) {
   const Retry& retry = *config_->reconnect;
   const auto now = Clock::now();
   // One that does not last is as good as a failed try: the pauses go on growing.
-  const bool has_lasted = now - ready_since_ >= retry.interval;
+  const bool has_lasted = now - ready_since_ >= webshocket::detail::bounded_timeout(retry.interval);
   std::optional<std::chrono::nanoseconds> pause;
   if (!is_reconnecting_ || has_lasted) {
     tries_ = Tries(retry, now);
@@ -470,7 +493,11 @@ void ClientSession::settle(ConnectionState state, const std::exception_ptr& why)
   packets_->end(as_closed(why));
   end(std::move(openers), why);
   end(std::move(closers));
-  // The last holder may be one of those who have just been told.
+  leave_home();
+}
+
+void ClientSession::leave_home() {
+  if (phase_ != Phase::idle || greeting_ != nullptr) return;
   if (std::exchange(is_guest_, false)) reactor_.remove_guest(*this);
 }
 
@@ -500,6 +527,7 @@ void ClientSession::greet() {
   }
   try {
     Task<void> task = config_->on_connect(*client_);
+    if (phase_ != Phase::open) return;  // it has closed the connection
     if (!task) return become_ready();
     greeting_ = new Greeting(reactor_, shared_from_this(), std::move(task));
     greeting_->run();
@@ -509,6 +537,7 @@ void ClientSession::greet() {
 }
 
 void ClientSession::greeted(std::exception_ptr error) {
+  leave_home();
   if (on_left_) return std::exchange(on_left_, nullptr)();
   const bool was_of_last_connection = std::exchange(greets_again_, false);
   if (phase_ == Phase::open) {
@@ -677,6 +706,7 @@ void ClientSession::drain_outgoing() {
   {
     const std::lock_guard lock(mutex_);
     std::swap(outgoing_, draining_);
+    outbox_bytes_ += draining_.bytes.size();
     drain_posted_ = false;
   }
   if (phase_ == Phase::open) {
@@ -735,12 +765,12 @@ void ClientSession::take_packet(const Packet& packet, std::size_t bytes) {
     return call_user("on_receive", [&] { config_->on_receive(*client_, packet); });
   }
   if (config_->receive_policy != ReceivePolicy::wait && backlog_.is_full(level_)) {
-    packets_dropped_.add();
-    if (config_->receive_policy == ReceivePolicy::drop_new) return;
+    if (config_->receive_policy == ReceivePolicy::drop_new) return packets_dropped_.add();
     while (backlog_.is_full(level_)) {
       const auto oldest = packets_->try_take();
       if (!oldest) break;
       taken(*oldest);
+      packets_dropped_.add();
     }
   }
   backlog_.added(level_, bytes);

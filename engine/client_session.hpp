@@ -123,6 +123,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   /// Runs on the home's thread: now, if this is it. If it never can, all who wait are told.
   void run_at_home(std::function<void()> fn);
   bool is_at_home() const noexcept;
+  /// Those whose waiters have given up.
+  static void drop_abandoned(Gates& gates);
   static void end(Gates gates, const std::exception_ptr& why = nullptr);
   ConnectionClosedError closed_error() const;      ///< with the lock held
   bool has_room(std::size_t size) const noexcept;  ///< with the lock held
@@ -132,6 +134,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   // At home: the tries.
   void begin(Client& client, const Retry& retry);
   void begin_tries(const Retry& retry);
+  std::chrono::nanoseconds connect_timeout() const noexcept;
   void pause_for(std::chrono::nanoseconds pause);
   void start_try();
   void resolved(std::vector<shards::SocketAddress> addresses, std::string_view complaint);
@@ -155,6 +158,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void become_ready();
   void begin_close(CloseCode code, std::string_view reason);
   bool may_come_back(CloseCode code) const noexcept;
+  /// The reactor need not wait for it any more, if so it is.
+  void leave_home();
   /// Nothing is under way any more.
   void settle(ConnectionState state, const std::exception_ptr& why);
 

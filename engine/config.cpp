@@ -8,6 +8,8 @@
 
 #include <webshocket/error.hpp>
 
+#include "api/deadline.hpp"
+
 namespace webshocket::engine {
 namespace {
 
@@ -73,6 +75,12 @@ Config checked(Config config) {
   check_duration("ping_timeout", config.ping_timeout, true);
   check_duration("close_timeout", config.close_timeout, false);
   check_duration("drain_timeout", config.drain_timeout, true);
+  for (auto duration :
+       {&Config::handshake_timeout, &Config::http_keep_alive, &Config::ping_interval,
+        &Config::ping_timeout, &Config::close_timeout, &Config::drain_timeout}) {
+    config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
+        webshocket::detail::bounded_timeout(config.*duration));
+  }
   if (config.outbox_limit != 0 && config.outbox_low_mark > config.outbox_limit) {
     refuse("outbox_low_mark", std::to_string(config.outbox_low_mark),
            "at most outbox_limit, " + std::to_string(config.outbox_limit));

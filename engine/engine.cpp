@@ -216,10 +216,10 @@ void Engine::begin_quiesce() noexcept {
 
 void Engine::end_shards() noexcept {
   stage_ = Stage::closed;
-  site_.bus->close();  // before the last word to the shards: what comes after it finds nobody
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    site_.bus->inbox(i).post_control([shard = shards_[i].get()] { shard->end(); });
+    site_.bus->post_control(i, [shard = shards_[i].get()] { shard->end(); });
   }
+  site_.bus->close();
   loop_->stop();
 }
 

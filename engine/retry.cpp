@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "api/deadline.hpp"
+
 namespace webshocket::engine {
 namespace {
 
@@ -13,12 +15,18 @@ constexpr std::size_t kComplaintsKept = 32;
 
 }  // namespace
 
-Tries::Tries(const Retry& retry, Clock::time_point now) : retry_(retry), began_(now) {}
+Tries::Tries(const Retry& retry, Clock::time_point now)
+    : attempts_(retry.attempts),
+      interval_(webshocket::detail::bounded_timeout(retry.interval)),
+      max_interval_(webshocket::detail::bounded_timeout(retry.max_interval)),
+      jitter_(webshocket::detail::bounded_timeout(retry.jitter)),
+      deadline_(webshocket::detail::bounded_timeout(retry.deadline)),
+      began_(now) {}
 
 std::optional<std::chrono::nanoseconds> Tries::allowance(std::chrono::nanoseconds timeout,
                                                          Clock::time_point now) const noexcept {
-  if (retry_.deadline.count() == 0) return timeout;
-  const std::chrono::nanoseconds left = began_ + retry_.deadline - now;
+  if (deadline_.count() == 0) return timeout;
+  const std::chrono::nanoseconds left = began_ + deadline_ - now;
   if (left.count() <= 0) return std::nullopt;
   return timeout.count() == 0 ? left : std::min(timeout, left);
 }
@@ -31,7 +39,7 @@ void Tries::failed(std::string complaint, int http_status) {
 }
 
 std::chrono::nanoseconds Tries::jitter(std::uint64_t random) const noexcept {
-  const auto most = static_cast<std::uint64_t>(std::chrono::nanoseconds(retry_.jitter).count());
+  const auto most = static_cast<std::uint64_t>(jitter_.count());
   return std::chrono::nanoseconds(most == 0 ? 0 : random % most);
 }
 
@@ -41,11 +49,11 @@ std::chrono::nanoseconds Tries::first_pause(std::uint64_t random) const noexcept
 
 std::optional<std::chrono::nanoseconds> Tries::pause(std::uint64_t random,
                                                      Clock::time_point now) const noexcept {
-  if (retry_.attempts != 0 && count_ >= retry_.attempts) return std::nullopt;
-  std::chrono::nanoseconds wait = retry_.interval;
-  for (std::size_t i = 1; i < count_ && wait < retry_.max_interval; ++i) wait *= 2;
-  wait = std::min<std::chrono::nanoseconds>(wait, retry_.max_interval) + jitter(random);
-  if (retry_.deadline.count() != 0 && now + wait >= began_ + retry_.deadline) return std::nullopt;
+  if (attempts_ != 0 && count_ >= attempts_) return std::nullopt;
+  std::chrono::nanoseconds wait = interval_;
+  for (std::size_t i = 1; i < count_ && wait < max_interval_ && wait.count() != 0; ++i) wait *= 2;
+  wait = std::min(wait, max_interval_) + jitter(random);
+  if (deadline_.count() != 0 && now + wait >= began_ + deadline_) return std::nullopt;
   return wait;
 }
 

@@ -38,7 +38,11 @@ class Tries {
  private:
   std::chrono::nanoseconds jitter(std::uint64_t random) const noexcept;
 
-  Retry retry_;
+  std::size_t attempts_ = 0;
+  std::chrono::nanoseconds interval_{0};
+  std::chrono::nanoseconds max_interval_{0};
+  std::chrono::nanoseconds jitter_{0};
+  std::chrono::nanoseconds deadline_{0};
   Clock::time_point began_;
   std::vector<std::string> complaints_;  ///< the last ones
   std::size_t count_ = 0;

@@ -55,16 +55,25 @@ void Inbox::post_control(Control control) {
   wake();
 }
 
-void Inbox::discard() {
-  for (Control control; control_.try_dequeue(control);) control = nullptr;
-  for (std::shared_ptr<const Delivery> delivery; queue_.try_dequeue(delivery);) delivery.reset();
-}
-
 void Inbox::wake() noexcept {
   // The exchange orders the queue's plain stores before the flag: whoever clears it sees them.
-  if (awake_.exchange(true, std::memory_order_acq_rel)) return;
+  const bool was_awake = awake_.exchange(true, std::memory_order_acq_rel);
+  // So does the shard's last look. Was that before, then its exchange has told of it.
+  if (abandoned_.load(std::memory_order_acquire)) return discard();
+  if (was_awake) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(event_, &one, sizeof one);
+}
+
+void Inbox::abandon() noexcept {
+  abandoned_.store(true, std::memory_order_release);
+  clear_wake();
+  discard();
+}
+
+void Inbox::discard() noexcept {
+  for (Control control; control_.try_dequeue(control);) control = nullptr;
+  for (std::shared_ptr<const Delivery> delivery; queue_.try_dequeue(delivery);) delivery.reset();
 }
 
 void Inbox::clear_wake() noexcept {
@@ -167,15 +176,7 @@ std::size_t Bus::shard_of(std::string_view pin_key) const noexcept {
 bool Bus::post_control(std::size_t shard, Inbox::Control control) {
   if (closed()) return false;
   inboxes_[shard]->post_control(std::move(control));
-  discard_if_closed(shard);
   return true;
-}
-
-// A post that passed the bus's close may come after the shard's own last look. The two exchange the
-// inbox's flag, one after the other: either the shard has seen the post, or the poster sees the
-// close.
-void Bus::discard_if_closed(std::size_t shard) {
-  if (closed()) inboxes_[shard]->discard();
 }
 
 bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
@@ -255,9 +256,7 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
     }
   }
   for (std::size_t i = 0; i < shards(); ++i) {
-    if (reserved[i] == 0) continue;
-    inboxes_[i]->wake();
-    discard_if_closed(i);
+    if (reserved[i] != 0) inboxes_[i]->wake();
   }
   if (own != shards()) {
     for (const Parcel& parcel : parcels) {
@@ -276,7 +275,6 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
   if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;
   inbox.post(producer().tokens[shard], std::move(delivery));
   inbox.wake();
-  discard_if_closed(shard);
   return SendStatus::ok;
 }
 

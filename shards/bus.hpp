@@ -76,18 +76,22 @@ class Inbox {
   bool take(std::shared_ptr<const Delivery>& delivery) {
     return queue_.try_dequeue(consumer_, delivery);
   }
-  /// Destroys what is there. Any thread, once the shard takes nothing more.
-  void discard();
+  /// The shard takes nothing more: what is there is destroyed, and what still comes, by who posts
+  /// it.
+  void abandon() noexcept;
 
   std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
   Queue& queue() noexcept { return queue_; }
 
  private:
+  void discard() noexcept;
+
   Queue queue_;
   moodycamel::ConsumerToken consumer_;
   moodycamel::ConcurrentQueue<Control> control_;
   int event_;
   alignas(64) std::atomic<bool> awake_{false};
+  std::atomic<bool> abandoned_{false};
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::uint64_t> refused_{0};
 };
@@ -158,7 +162,6 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   Producer& lend_producer();
   void return_producer(Producer& producer) noexcept;
   bool hand_out(std::span<const Parcel> parcels);
-  void discard_if_closed(std::size_t shard);
   SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
 
   std::size_t inbox_limit_;

@@ -162,6 +162,18 @@ void ClientConnection::on_end_of_input() noexcept {
   fail_opening(std::string(kEarlyEnd), false);
 }
 
+void ClientConnection::on_reset() noexcept {
+  // What the server said before that is still there.
+  while (reading_ && phase_ != Phase::doomed && read_once()) {
+  }
+  doom(ECONNRESET);
+}
+
+void ClientConnection::on_send_failed(int error) noexcept {
+  // Why the server wants no request may be what it said before it hung up.
+  phase_ == Phase::http ? on_reset() : doom(error);
+}
+
 // --- open -------------------------------------------------------------------------------------
 
 void ClientConnection::send(Opcode opcode, std::span<const std::byte> message,

@@ -96,6 +96,8 @@ class ClientConnection final : public Endpoint {
   void take_close(CloseCode code, std::string_view reason) noexcept override;
   bool must_stop_reading() const noexcept override { return owner_->must_wait(); }
   void on_end_of_input() noexcept override;
+  void on_reset() noexcept override;
+  void on_send_failed(int error) noexcept override;
   void on_flushed() noexcept override;
   void finish() noexcept override;
   void on_closing(CloseCode code, std::string_view reason) noexcept override;

@@ -27,7 +27,9 @@ bool Endpoint::open_poll() noexcept {
 
 void Endpoint::watch() noexcept {
   int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
-  if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
+  // What it awaits goes on with a read or a write only: without either, readiness would not end.
+  const bool goes_on = reading_ || outbox_ != nullptr;
+  if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual && goes_on) {
     events = tls_->awaits() == TlsStream::Awaits::input ? UV_READABLE : UV_WRITABLE;
   }
   // While it is not read, a reset must be noticed all the same.
@@ -48,7 +50,7 @@ void Endpoint::set_reading(bool reading) noexcept {
 void Endpoint::on_ready(int status, int events) noexcept {
   if (phase_ == Phase::doomed) return;
   if (phase_ == Phase::connecting) return on_connecting();
-  if (status != 0) return read_out();
+  if (status != 0) return on_reset();
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
     events = UV_READABLE | UV_WRITABLE;  // it may go on now, whichever of the two it was
   }
@@ -62,11 +64,8 @@ void Endpoint::on_ready(int status, int events) noexcept {
   if ((events & UV_READABLE) != 0 && reading_ && phase_ != Phase::doomed) read_once();
 }
 
-void Endpoint::read_out() noexcept {
-  while (reading_ && phase_ != Phase::doomed && read_once()) {
-  }
-  doom(ECONNRESET);
-}
+void Endpoint::on_reset() noexcept { doom(ECONNRESET); }
+void Endpoint::on_send_failed(int error) noexcept { doom(error); }
 
 bool Endpoint::read_once() noexcept {
   const std::span<std::byte> buffer = reactor_.read_buffer();
@@ -133,12 +132,12 @@ void Endpoint::doom(int error) noexcept {
   if (phase_ == Phase::doomed) return;
   on_doomed(error);
   phase_ = Phase::doomed;
+  reactor_.stop_timer(*this);
   if (!poll_closed_) poll_.stop();
   reactor_.mark_doomed(*this);
 }
 
 void Endpoint::let_go() noexcept {
-  reactor_.stop_timer(*this);
   if (held_back_ != nullptr) {
     reactor_.count_parked(held_back_->size(), 0);
     held_back_.reset();
@@ -296,8 +295,7 @@ void Endpoint::flush() noexcept {
     if (sent == -EAGAIN) break;
     if (sent < 0) {
       reactor_.count_outbox(own, outbox_->own_bytes());
-      // Why the peer wants nothing from us may be what it said before it hung up.
-      return phase_ == Phase::http ? read_out() : doom(static_cast<int>(-sent));
+      return on_send_failed(static_cast<int>(-sent));
     }
     count_sent(static_cast<std::size_t>(sent));
     outbox_->consume(static_cast<std::size_t>(sent));
@@ -346,6 +344,7 @@ void Endpoint::fail(CloseCode code, std::string_view reason) noexcept {
 // --- time -------------------------------------------------------------------------------------
 
 void Endpoint::set_deadline(std::chrono::nanoseconds delay) noexcept {
+  if (phase_ == Phase::doomed) return;
   if (delay <= std::chrono::nanoseconds(0)) return reactor_.stop_timer(*this);
   reactor_.start_timer(*this, delay);
 }

@@ -90,6 +90,9 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// Whether what comes next must wait, in front of the parser and in the socket.
   virtual bool must_stop_reading() const noexcept = 0;
   virtual void on_end_of_input() noexcept;
+  /// The socket has failed, and the loop says no more of it.
+  virtual void on_reset() noexcept;
+  virtual void on_send_failed(int error) noexcept;
   /// The outbox has got smaller; it may be gone.
   virtual void on_flushed() noexcept = 0;
   /// The last word has been sent.
@@ -164,8 +167,6 @@ class Endpoint : private webshocket::detail::TimerNode {
 
  private:
   void on_ready(int status, int events) noexcept;
-  /// The socket has failed, and the loop says no more of it. What came before that is still there.
-  void read_out() noexcept;
   void on_closed() noexcept;
   ssize_t receive(std::span<std::byte> into) noexcept;
   ssize_t send(std::span<iovec> parts) noexcept;

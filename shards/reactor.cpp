@@ -76,12 +76,20 @@ void Reactor::mark_going(Endpoint& endpoint) {
   going_.push_back(&endpoint);
 }
 
-void Reactor::on_wake(int, int) noexcept { drain_inbox(); }
+void Reactor::on_wake(int, int) noexcept {
+  if (!is_over_) drain_inbox();
+}
 
 void Reactor::run_controls() noexcept {
   inbox_.clear_wake();
   for (Inbox::Control control; inbox_.take(control);) {
-    control();
+    try {
+      control();
+    } catch (...) {
+      counters_.handler_errors.add();
+      log(LogLevel::error, "a posted function failed: " +
+                               webshocket::detail::describe_exception(std::current_exception()));
+    }
     control = nullptr;
   }
 }

@@ -143,6 +143,11 @@ class Reactor : public webshocket::detail::Hub {
   virtual Clock::time_point settle_due() const noexcept { return Clock::time_point::max(); }
 
   void run_controls() noexcept;
+  /// This turn is the last: nothing is taken from the inbox any more.
+  void stop() noexcept {
+    is_over_ = true;
+    loop_.stop();
+  }
   void evict_guests() noexcept;
   bool has_guests() const noexcept { return !guests_.empty() || !leaving_.empty(); }
 
@@ -171,6 +176,7 @@ class Reactor : public webshocket::detail::Hub {
   void arm_timer() noexcept;
 
   const std::size_t inbound_limit_;
+  bool is_over_ = false;
   Poll wake_;
   Timer timer_;
   EndOfTurn end_of_turn_;

@@ -110,8 +110,7 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   handlers_.clear();
   close_handles();
   // What was posted too late is destroyed here, on the thread that it was meant for.
-  inbox_.clear_wake();
-  inbox_.discard();
+  inbox_.abandon();
 }
 
 void Shard::build_handlers() {
@@ -245,7 +244,10 @@ void Shard::settle_stages() noexcept {
   if (stopped_) {
     calls_.cancel_all();
     evict_guests();
-    if (quiet_ && calls_.size() == 0 && !has_guests()) std::exchange(quiet_, nullptr)();
+    const bool is_quiet = calls_.size() == 0 && !has_guests();
+    if (quiet_ && is_quiet) std::exchange(quiet_, nullptr)();
+    // A client may have come since it was quiet.
+    if (ended_ && is_quiet) stop();
   }
 }
 
@@ -263,6 +265,6 @@ void Shard::quiesce(std::function<void()> quiet) noexcept {
   quiet_ = std::move(quiet);
 }
 
-void Shard::end() noexcept { loop_.stop(); }
+void Shard::end() noexcept { ended_ = true; }
 
 }  // namespace webshocket::shards

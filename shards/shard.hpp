@@ -129,6 +129,7 @@ class Shard final : public Reactor, private Receiver {
 
   bool draining_ = false;
   bool stopped_ = false;  ///< on_stop has run
+  bool ended_ = false;    ///< nobody needs it any more
   Clock::time_point close_all_at_ = Clock::time_point::max();
   Clock::time_point cut_off_at_ = Clock::time_point::max();
   std::function<void()> drained_;

@@ -187,7 +187,7 @@ TEST_CASE("the tries come to an end, and say so to all who wait") {
   client.connect();
   auto packet = std::async(std::launch::async, [&] { return client.recv(24h); });
   server.reset();
-  CHECK_THROWS_AS(packet.get(), webshocket::ConnectionFailedError);
+  CHECK_THROWS_AS(packet.get(), ConnectionClosedError);
   CHECK_THROWS_AS(client.wait_connected(), ConnectionClosedError);
   CHECK(client.state() == webshocket::ConnectionState::closed);
 }

@@ -369,8 +369,7 @@ TEST_CASE("what is posted while the bus closes is destroyed, however late") {
     while (!posted) std::this_thread::yield();
     // As the end of a server, and of its shard.
     bus->close();
-    bus->inbox(0).clear_wake();
-    bus->inbox(0).discard();
+    bus->inbox(0).abandon();
     poster.join();
     CHECK(token.use_count() == 1);
   }

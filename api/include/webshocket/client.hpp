@@ -191,7 +191,9 @@ class Client {
   Client(std::string_view uri, Shared&& config, const ClientLoop& loop)
       : Client(uri, loop, std::shared_ptr<const ClientConfig>(std::forward<Shared>(config))) {}
   /// Closes with 1000, and waits until none of its events runs any more, unless it is destroyed by
-  /// one of them.
+  /// one of them. With a loop of its own it also waits for the end of the closing handshake
+  /// (`ClientConfig::close_timeout` at most) and of a look-up of the host's name. On another loop's
+  /// thread it holds up that loop.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -199,8 +201,8 @@ class Client {
   // --- the connection -------------------------------------------------------------------------
 
   /// Once. Returns when the connection is open and `on_connect` has ended; at once if it is open
-  /// already. Throws `ConnectionFailedError` that says why not, and `ConnectionClosedError` if
-  /// `close()` came first.
+  /// already, or if `on_connect` asks. Throws `ConnectionFailedError` that says why not, and
+  /// `ConnectionClosedError` if `close()` came first.
   void connect();
   /// As often as it takes. What cannot get better is not tried again: an answer of 4xx (but 408,
   /// 425, 429), a reply that is no WebSocket's, a certificate that does not fit.
@@ -214,7 +216,8 @@ class Client {
   Task<void> wait_connected_async(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   /// Sends what waits, then CLOSE; returns when the server has answered, at the latest after
-  /// `ClientConfig::close_timeout`. Ends tries and reconnection too. `connect()` may follow.
+  /// `ClientConfig::close_timeout`. Ends tries and reconnection too. `connect()` may follow. On a
+  /// loop's thread it only begins that, and does not throw.
   void close(CloseCode code = CloseCode::normal,
              std::string_view reason = "Client is closing the connection.");
   Task<void> close_async(CloseCode code = CloseCode::normal,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -36,7 +37,8 @@ class ClientLoop {
   /// the task there.
   template <class T>
   T run(Task<T> task) const;
-  /// Runs a function on the loop. False, and it is not called, when the loop has ended.
+  /// Runs a function on the loop; what it throws is logged by a shard, and dropped by a client's
+  /// loop. False, and it is not called, when the loop has ended.
   bool post(std::function<void()> function) const;
 
   /// Whether this is the loop's own thread.
@@ -51,25 +53,40 @@ class ClientLoop {
   void start(Task<void> task, std::function<void(std::exception_ptr)> done) const;
   static void check_may_wait();
 
+  /// What a task gives is kept until its coroutine is gone: destructors, before anybody hears.
   template <class T>
-  static Task<void> deliver(Task<T> task, std::shared_ptr<std::promise<T>> promise) {
-    if constexpr (std::is_void_v<T>) {
-      co_await std::move(task);
-      promise->set_value();
-    } else {
-      promise->set_value(co_await std::move(task));
-    }
+  struct Outcome {
+    std::promise<T> promise;
+    std::optional<T> value;
+
+    void tell() { promise.set_value(std::move(*value)); }
+  };
+  template <class T>
+  static Task<void> keep(Task<T> task, std::shared_ptr<Outcome<T>> outcome) {
+    outcome->value.emplace(co_await std::move(task));
   }
+  static Task<void> keep(Task<void> task, const std::shared_ptr<Outcome<void>>&) { return task; }
 
   std::shared_ptr<engine::ClientHome> home_;
 };
 
+template <>
+struct ClientLoop::Outcome<void> {
+  std::promise<void> promise;
+
+  void tell() { promise.set_value(); }
+};
+
 template <class T>
 std::future<T> ClientLoop::spawn(Task<T> task) const {
-  auto promise = std::make_shared<std::promise<T>>();
-  auto result = promise->get_future();
-  start(deliver(std::move(task), promise), [promise](const std::exception_ptr& error) {
-    if (error) promise->set_exception(error);
+  auto outcome = std::make_shared<Outcome<T>>();
+  auto result = outcome->promise.get_future();
+  start(keep(std::move(task), outcome), [outcome](const std::exception_ptr& error) {
+    if (error) {
+      outcome->promise.set_exception(error);
+    } else {
+      outcome->tell();
+    }
   });
   return result;
 }
