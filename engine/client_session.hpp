@@ -153,6 +153,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void on_gone(shards::ClientEnding ending) noexcept override;
   void count_received(std::size_t bytes) noexcept override { bytes_received_.add(bytes); }
   void count_sent(std::size_t bytes) noexcept override { bytes_sent_.add(bytes); }
+  bool is_greeting() const noexcept;  ///< on_connect is running at this moment
   void greet();
   void greeted(std::exception_ptr error);
   void become_ready();
@@ -168,8 +169,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void update_room();
   void take_packet(const Packet& packet, std::size_t bytes);
   void abort_stream(std::string_view call_id);
-  template <class F>
-  void call_user(const char* what, F&& f) noexcept;
+  /// Calls one of the user's functions; what it throws is logged.
+  void call_user(const char* what, const std::function<void()>& function) noexcept;
   void log(LogLevel level, std::string_view text) const noexcept;
 
   const std::string uri_text_;
