@@ -12,6 +12,7 @@ void ClientSession::drain_outgoing() {
   constexpr std::size_t kKept = 64 * 1024;
   {
     const std::lock_guard lock(mutex_);
+    outbox_bytes_ += outgoing_.bytes.size();  // until they are there, and counted by update_room
     std::swap(outgoing_, draining_);
     outbox_bytes_ += draining_.bytes.size();
     drain_posted_ = false;
