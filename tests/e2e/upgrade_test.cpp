@@ -152,8 +152,8 @@ TEST_CASE("all connections with one pin key live on one shard, and keep their ow
     }
     CHECK(shards.size() == 1);
     CHECK(uids.size() == 12);
-    // The hash is seeded anew by each server, so how many keys it takes is chance; that a thousand leave
-    // a shard out is not.
+    // The hash is seeded anew by each server, so how many keys it takes is chance; that a thousand
+    // leave a shard out is not.
     std::set<std::string> others;
     for (int i = 0; i < 1000 && others.size() < 4; ++i) {
       WsClient client(server.port(), Dialect::json, "/?pin=user" + std::to_string(i));
