@@ -12,9 +12,8 @@ void ClientSession::drain_outgoing() {
   constexpr std::size_t kKept = 64 * 1024;
   {
     const std::lock_guard lock(mutex_);
-    outbox_bytes_ += outgoing_.bytes.size();  // until they are there, and counted by update_room
     std::swap(outgoing_, draining_);
-    outbox_bytes_ += draining_.bytes.size();
+    outbox_bytes_ += draining_.bytes.size();  // until they are there, and counted by update_room
     drain_posted_ = false;
   }
   if (phase_ == Phase::open) {
