@@ -301,9 +301,10 @@ SendStatus Client::try_send(const Packet& packet) {
 
 OwnedPacket Client::recv(std::chrono::milliseconds timeout) {
   check_may_block("recv", "recv_async");
-  check_may_receive(*session_);
-  auto received = session_->packets()->take(after(timeout));
-  session_->taken(*received);
+  const auto session = session_;  // the client may be destroyed meanwhile
+  check_may_receive(*session);
+  auto received = session->packets()->take(after(timeout));
+  session->taken(*received);
   return std::move(received->packet);
 }
 
@@ -314,17 +315,18 @@ Task<OwnedPacket> Client::recv_async(std::chrono::milliseconds timeout) {
 
 OwnedRpcResponse Client::request(const CallOptions& options, const detail::Request& request) {
   check_may_block("call", "call_async");
-  const std::uint64_t number = session_->calls().next_number();
-  ClientSession::Encoded message = session_->encode(request, number);
-  const auto call = session_->make_call(false, number);
-  const auto deadline = after(timeout_of(*session_, options));
-  const Wanted wanted(*session_, *call);
+  const auto session = session_;  // the client may be destroyed meanwhile
+  const std::uint64_t number = session->calls().next_number();
+  ClientSession::Encoded message = session->encode(request, number);
+  const auto call = session->make_call(false, number);
+  const auto deadline = after(timeout_of(*session, options));
+  const Wanted wanted(*session, *call);
   std::optional<PendingCall::Answer> answer;
   try {
-    send_blocking(*session_, std::move(message), call, deadline, options.stop);
+    send_blocking(*session, std::move(message), call, deadline, options.stop);
     answer = call->answers->take(deadline, options.stop);
   } catch (const TimeoutError&) {
-    throw_rpc_timeout(*session_, request.method, options);
+    throw_rpc_timeout(*session, request.method, options);
   }
   check_rate(answer->response, options);
   return std::move(answer->response);
