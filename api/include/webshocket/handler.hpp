@@ -300,7 +300,10 @@ class GatherAwaiter final : public LeafAwaiter, private GatherJob {
     throw_if_cancelled();
     std::vector<R> results;
     results.reserve(slots_.size());
-    for (auto& slot : slots_) results.push_back(slot.take());
+    for (auto& slot : slots_) {
+      if (slot.is_empty()) throw Cancelled();  // that shard has ended, and this one is about to
+      results.push_back(slot.take());
+    }
     return results;
   }
 

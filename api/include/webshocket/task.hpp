@@ -293,6 +293,7 @@ class ResultSlot {
       error_ = std::current_exception();
     }
   }
+  bool is_empty() const noexcept { return !value_ && !error_; }
   R take() {
     if (error_) std::rethrow_exception(error_);
     return std::move(*value_);
