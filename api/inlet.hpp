@@ -64,44 +64,27 @@ class Inlet {
   /// Blocks until something is there. Nothing at an end without a reason; throws the reason of one
   /// that has it, `Late`, and `Cancelled`.
   std::optional<Item> take(Clock::time_point deadline, const std::stop_token& stop = {}) {
-    const std::stop_callback wake(stop, [this] { wake_all(); });
-    std::unique_lock lock(mutex_);
-    for (bool in_time = true;;) {
-      if (auto item = pop()) return item;
-      if (finished()) return std::nullopt;
-      if (stop.stop_requested()) throw Cancelled();
-      if (!in_time) throw Late(late_);
-      in_time = waiters_.threads().wait_until(lock, deadline) == std::cv_status::no_timeout;
-    }
+    return wait_on_thread<Late>(
+        mutex_, waiters_, deadline, late_, [this] { return next(); }, stop);
   }
 
   /// The same for a coroutine, which keeps `self`.
   static Task<std::optional<Item>> take_async(std::shared_ptr<Inlet> self,
                                               Clock::time_point deadline,
                                               std::stop_token stop = {}) {
-    for (bool in_time = true;;) {
-      std::shared_ptr<Signal> signal;
-      {
-        const std::lock_guard lock(self->mutex_);
-        if (auto item = self->pop()) co_return item;
-        if (self->finished()) co_return std::nullopt;
-        if (stop.stop_requested()) throw Cancelled();
-        if (!in_time) throw Late(self->late_);
-        signal = Signal::make();
-        self->waiters_.add(signal);
-      }
-      const Place place(self->mutex_, self->waiters_, signal);
-      const std::stop_callback wake(stop, [&signal] { signal->fire(); });
-      SignalAwaiter wait(signal, deadline - Hub::current()->now());
-      in_time = co_await wait;
-    }
+    Inlet& queue = *self;
+    return wait_in_coroutine<Late>(
+        std::move(self), queue.mutex_, queue.waiters_, deadline, queue.late_,
+        [&queue] { return queue.next(); }, std::move(stop));
   }
 
  private:
-  void wake_all() {
-    Waiters::Woken woken;
-    const std::lock_guard lock(mutex_);
-    waiters_.wake(woken);
+  /// What a waiter gets, an item or the end; nothing while there is neither.
+  std::optional<std::optional<Item>> next() {
+    if (auto item = pop()) return item;
+    if (!ended_) return std::nullopt;
+    if (why_) std::rethrow_exception(why_);
+    return std::optional<Item>();
   }
   std::optional<Item> pop() {
     if (first_ == items_.size()) return std::nullopt;
@@ -116,11 +99,6 @@ class Inlet {
     }
     return item;
   }
-  bool finished() const {
-    if (ended_ && why_) std::rethrow_exception(why_);
-    return ended_;
-  }
-
   static constexpr std::size_t kKept = 64;
 
   std::mutex mutex_;

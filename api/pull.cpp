@@ -13,17 +13,11 @@ namespace {
 constexpr const char* kPacketTimeout = "no packet came in time";
 constexpr const char* kConnectionTimeout = "no connection came in time";
 
-/// Blocks until `queue.take()` gives something.
-template <class Error, class Take>
-auto wait_on_thread(std::mutex& mutex, Waiters& waiters, std::chrono::milliseconds timeout,
-                    const char* late, Take take) {
-  const auto deadline = std::chrono::steady_clock::now() + bounded_timeout(timeout);
-  std::unique_lock lock(mutex);
-  for (bool in_time = true;;) {
-    if (auto item = take()) return std::move(*item);
-    if (!in_time) throw Error(late);
-    in_time = waiters.threads().wait_until(lock, deadline) == std::cv_status::no_timeout;
-  }
+/// By the shard's clock where there is one: a test may have set it.
+std::chrono::steady_clock::time_point after(std::chrono::milliseconds timeout) {
+  const Hub* hub = Hub::current();
+  return (hub == nullptr ? std::chrono::steady_clock::now() : hub->now()) +
+         bounded_timeout(timeout);
 }
 
 }  // namespace
@@ -70,26 +64,17 @@ std::optional<OwnedPacket> PullState::take() {
 }
 
 OwnedPacket PullState::recv(std::chrono::milliseconds timeout) {
-  return wait_on_thread<ReceiveTimeoutError>(mutex_, readers_, timeout, kPacketTimeout,
+  return wait_on_thread<ReceiveTimeoutError>(mutex_, readers_, after(timeout), kPacketTimeout,
                                              [this] { return take(); });
 }
 
 Task<OwnedPacket> PullState::recv_async(std::shared_ptr<PullState> self,
                                         std::chrono::milliseconds timeout) {
-  const auto deadline = Hub::current()->now() + bounded_timeout(timeout);
-  for (bool in_time = true;;) {
-    std::shared_ptr<Signal> signal;
-    {
-      const std::lock_guard lock(self->mutex_);
-      if (auto packet = self->take()) co_return std::move(*packet);
-      if (!in_time) throw ReceiveTimeoutError(kPacketTimeout);
-      signal = Signal::make();
-      self->readers_.add(signal);
-    }
-    const Place place(self->mutex_, self->readers_, signal);
-    SignalAwaiter wait(signal, deadline - Hub::current()->now());
-    in_time = co_await wait;
-  }
+  PullState& queue = *self;
+  auto wait = wait_in_coroutine<ReceiveTimeoutError>(std::move(self), queue.mutex_, queue.readers_,
+                                                     after(timeout), kPacketTimeout,
+                                                     [&queue] { return queue.take(); });
+  co_return co_await std::move(wait);
 }
 
 void PullState::abandon() {
@@ -130,26 +115,17 @@ PullConnection AcceptQueue::accept(std::chrono::milliseconds timeout) {
   if (Hub::current() != nullptr) {
     throw UsageError("accept() blocks, which a shard's thread must not: co_await accept_async()");
   }
-  return wait_on_thread<ReceiveTimeoutError>(mutex_, acceptors_, timeout, kConnectionTimeout,
+  return wait_on_thread<ReceiveTimeoutError>(mutex_, acceptors_, after(timeout), kConnectionTimeout,
                                              [this] { return take(); });
 }
 
 Task<PullConnection> AcceptQueue::accept_async(std::shared_ptr<AcceptQueue> self,
                                                std::chrono::milliseconds timeout) {
-  const auto deadline = Hub::current()->now() + bounded_timeout(timeout);
-  for (bool in_time = true;;) {
-    std::shared_ptr<Signal> signal;
-    {
-      const std::lock_guard lock(self->mutex_);
-      if (auto next = self->take()) co_return std::move(*next);
-      if (!in_time) throw ReceiveTimeoutError(kConnectionTimeout);
-      signal = Signal::make();
-      self->acceptors_.add(signal);
-    }
-    const Place place(self->mutex_, self->acceptors_, signal);
-    SignalAwaiter wait(signal, deadline - Hub::current()->now());
-    in_time = co_await wait;
-  }
+  AcceptQueue& queue = *self;
+  auto wait = wait_in_coroutine<ReceiveTimeoutError>(
+      std::move(self), queue.mutex_, queue.acceptors_, after(timeout), kConnectionTimeout,
+      [&queue] { return queue.take(); });
+  co_return co_await std::move(wait);
 }
 
 std::optional<PullConnection> AcceptQueue::try_accept() {

@@ -178,29 +178,25 @@ Task<OwnedRpcResponse> answer_to(Session session, CallOptions options, std::stri
 
 // --- waits --------------------------------------------------------------------------------------
 
+/// No gate: there is nothing to wait for.
 Task<void> pass(std::shared_ptr<Gate> gate, Clock::time_point deadline) {
+  if (gate == nullptr) co_return;
   auto passed = Gate::take_async(std::move(gate), deadline);
   co_await std::move(passed);
 }
 
 Task<void> connect_awaiting(Session session, Client& client, Retry retry) {
-  auto gate = session->connect(client, retry);
-  if (gate == nullptr) co_return;
-  auto passed = pass(std::move(gate), kForEver);
+  auto passed = pass(session->connect(client, retry), kForEver);
   co_await std::move(passed);
 }
 
 Task<void> close_awaiting(Session session, CloseCode code, std::string reason) {
-  auto gate = session->close(code, reason);
-  if (gate == nullptr) co_return;
-  auto passed = pass(std::move(gate), kForEver);
+  auto passed = pass(session->close(code, reason), kForEver);
   co_await std::move(passed);
 }
 
 Task<void> wait_connected_awaiting(Session session, std::chrono::milliseconds timeout) {
-  auto gate = session->wait_connected();
-  if (gate == nullptr) co_return;
-  auto passed = pass(std::move(gate), after(timeout));
+  auto passed = pass(session->wait_connected(), after(timeout));
   co_await std::move(passed);
 }
 
@@ -215,12 +211,7 @@ void check_may_receive(const ClientSession& session) {
   if (session.config().on_receive) throw UsageError("recv(): on_receive gets the packets");
 }
 
-}  // namespace
-
-// --- Client
-// ---------------------------------------------------------------------------------------
-
-namespace {
+// --- making -------------------------------------------------------------------------------------
 
 Session make_session(std::string_view uri, std::shared_ptr<const ClientConfig> config,
                      const engine::ClientHome& home) {
@@ -228,7 +219,19 @@ Session make_session(std::string_view uri, std::shared_ptr<const ClientConfig> c
   return std::make_shared<ClientSession>(uri, std::move(config), home);
 }
 
+std::shared_ptr<engine::ClientStreamState> make_stream(Session session, const CallOptions& options,
+                                                       const detail::Request& request) {
+  const std::uint64_t number = session->calls().next_number();
+  auto call = session->make_call(true, number);
+  auto message = session->encode(request, number);
+  return std::make_shared<engine::ClientStreamState>(std::move(session), options,
+                                                     std::string(request.method), std::move(call),
+                                                     std::move(message));
+}
+
 }  // namespace
+
+// --- the client ---------------------------------------------------------------------------------
 
 Client::Client(std::string_view uri, ClientConfig config)
     : Client(uri, std::move(config), ClientLoop()) {}
@@ -341,15 +344,12 @@ Task<OwnedRpcResponse> Client::request_async(const CallOptions& options,
 
 detail::RawStream Client::open_stream(const CallOptions& options, const detail::Request& request) {
   check_may_block("stream", "stream_async");
-  const std::uint64_t number = session_->calls().next_number();
-  auto state = std::make_shared<engine::ClientStreamState>(
-      session_, options, std::string(request.method), session_->make_call(true, number),
-      session_->encode(request, number));
+  auto state = make_stream(session_, options, request);
   try {
-    send_blocking(*session_, std::move(state->request), state->call,
-                  after(timeout_of(*session_, options)), options.stop);
+    send_blocking(*state->session, std::move(state->request), state->call,
+                  after(timeout_of(*state->session, options)), options.stop);
   } catch (const TimeoutError&) {
-    throw_rpc_timeout(*session_, request.method, options);
+    throw_rpc_timeout(*state->session, request.method, options);
   }
   state->is_sent = true;
   return detail::RawStream(std::move(state));
@@ -357,14 +357,10 @@ detail::RawStream Client::open_stream(const CallOptions& options, const detail::
 
 detail::RawStream Client::open_stream_async(const CallOptions& options,
                                             const detail::Request& request) {
-  const std::uint64_t number = session_->calls().next_number();
-  return detail::RawStream(std::make_shared<engine::ClientStreamState>(
-      session_, options, std::string(request.method), session_->make_call(true, number),
-      session_->encode(request, number)));
+  return detail::RawStream(make_stream(session_, options, request));
 }
 
-// --- streams
-// --------------------------------------------------------------------------------------
+// --- streams ------------------------------------------------------------------------------------
 
 namespace detail {
 namespace {

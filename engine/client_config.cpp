@@ -1,36 +1,18 @@
 #include "engine/client_config.hpp"
 
-#include <chrono>
-#include <cstdint>
-#include <limits>
 #include <utility>
 #include <variant>
 
 #include <webshocket/error.hpp>
 
 #include "api/deadline.hpp"
+#include "engine/checks.hpp"
 #include "protocol/http_fields.hpp"
 
 namespace webshocket::engine {
 namespace {
 
-/// Lengths inside a decoded message are kept in 32 bits.
-constexpr std::size_t kMaxMessage = std::numeric_limits<std::uint32_t>::max();
-
-[[noreturn]] void refuse(std::string_view field, const std::string& value,
-                         std::string_view wanted) {
-  throw UsageError("ClientConfig::" + std::string(field) + " = " + value + ": " +
-                   std::string(wanted));
-}
-
-void check_duration(std::string_view field, std::chrono::milliseconds value, bool may_be_zero) {
-  if (value.count() < 0 || (value.count() == 0 && !may_be_zero)) {
-    refuse(field, std::to_string(value.count()) + " ms",
-           may_be_zero ? "must not be negative" : "must be positive");
-  }
-}
-
-std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+constexpr Checks kCheck("ClientConfig");
 
 }  // namespace
 
@@ -38,46 +20,43 @@ void check(const Retry& retry, std::string_view name) {
   const auto field = [name](std::string_view member) {
     return std::string(name) + '.' + std::string(member);
   };
-  check_duration(field("interval"), retry.interval, true);
-  check_duration(field("max_interval"), retry.max_interval, true);
-  check_duration(field("jitter"), retry.jitter, true);
-  check_duration(field("deadline"), retry.deadline, true);
+  kCheck.duration(field("interval"), retry.interval, true);
+  kCheck.duration(field("max_interval"), retry.max_interval, true);
+  kCheck.duration(field("jitter"), retry.jitter, true);
+  kCheck.duration(field("deadline"), retry.deadline, true);
 }
 
 void check(const ClientConfig& config) {
   if (!config.subprotocols.empty() && config.format != Format::raw) {
-    refuse("subprotocols", quoted(config.subprotocols.front()),
-           "only a raw client chooses them; the others speak webshocket's");
+    kCheck.refuse("subprotocols", quoted(config.subprotocols.front()),
+                  "only a raw client chooses them; the others speak webshocket's");
   }
   if (config.json_in_binary && config.format != Format::json) {
-    refuse("json_in_binary", "true", "needs Format::json");
+    kCheck.refuse("json_in_binary", "true", "needs Format::json");
   }
   for (const auto& [name, value] : config.headers) {
     if (!protocol::is_writable({name, value})) {
-      refuse("headers", quoted(name), "is no header: a token and a value on one line");
+      kCheck.refuse("headers", quoted(name), "is no header: a token and a value on one line");
     }
     if (protocol::belongs_to_handshake(name))
-      refuse("headers", quoted(name), "belongs to the upgrade itself");
+      kCheck.refuse("headers", quoted(name), "belongs to the upgrade itself");
   }
   for (const std::string& name : config.subprotocols) {
-    if (!protocol::is_token(name)) refuse("subprotocols", quoted(name), "is no token");
+    if (!protocol::is_token(name)) kCheck.refuse("subprotocols", quoted(name), "is no token");
   }
   if (!config.unix_path.empty() && !shards::SocketAddress::unix_path(config.unix_path)) {
-    refuse("unix_path", quoted(config.unix_path), "is too long for a socket's name");
+    kCheck.refuse("unix_path", quoted(config.unix_path), "is too long for a socket's name");
   }
   if (!config.local_address.empty() && !shards::SocketAddress::parse(config.local_address, 0)) {
-    refuse("local_address", quoted(config.local_address), "is no numeric address");
+    kCheck.refuse("local_address", quoted(config.local_address), "is no numeric address");
   }
   if (config.reconnect) check(*config.reconnect, "reconnect");
-  if (config.max_message > kMaxMessage) {
-    refuse("max_message", std::to_string(config.max_message),
-           "at most " + std::to_string(kMaxMessage));
-  }
-  check_duration("connect_timeout", config.connect_timeout, true);
-  check_duration("call_timeout", config.call_timeout, false);
-  check_duration("ping_interval", config.ping_interval, true);
-  check_duration("ping_timeout", config.ping_timeout, true);
-  check_duration("close_timeout", config.close_timeout, false);
+  kCheck.at_most("max_message", config.max_message, kMaxMessage);
+  kCheck.duration("connect_timeout", config.connect_timeout, true);
+  kCheck.duration("call_timeout", config.call_timeout, false);
+  kCheck.duration("ping_interval", config.ping_interval, true);
+  kCheck.duration("ping_timeout", config.ping_timeout, true);
+  kCheck.duration("close_timeout", config.close_timeout, false);
 }
 
 protocol::Uri checked_uri(std::string_view text) {

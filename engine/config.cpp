@@ -1,39 +1,21 @@
 #include "engine/config.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <thread>
 
-#include <webshocket/error.hpp>
-
 #include "api/deadline.hpp"
+#include "engine/checks.hpp"
 
 namespace webshocket::engine {
 namespace {
 
-[[noreturn]] void refuse(std::string_view field, const std::string& value,
-                         std::string_view wanted) {
-  throw UsageError("Config::" + std::string(field) + " = " + value + ": " + std::string(wanted));
-}
+constexpr Checks kCheck("Config");
 
 void check_paths(std::string_view field, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    if (!path.starts_with('/')) refuse(field, '"' + path + '"', "a path begins with /");
-  }
-}
-
-void check_duration(std::string_view field, std::chrono::milliseconds value, bool may_be_zero) {
-  if (value.count() < 0 || (value.count() == 0 && !may_be_zero)) {
-    refuse(field, std::to_string(value.count()) + " ms",
-           may_be_zero ? "must not be negative" : "must be positive");
-  }
-}
-
-void check_at_most(std::string_view field, std::size_t value, std::size_t limit) {
-  if (value > limit) {
-    refuse(field, std::to_string(value), "at most " + std::to_string(limit));
+    if (!path.starts_with('/')) kCheck.refuse(field, quoted(path), "a path begins with /");
   }
 }
 
@@ -41,11 +23,9 @@ void check_at_most(std::string_view field, std::size_t value, std::size_t limit)
 
 Config checked(Config config) {
   constexpr std::size_t kMaxShards = 1024;
-  // Lengths inside a decoded message are kept in 32 bits.
-  constexpr std::size_t kMaxMessage = std::numeric_limits<std::uint32_t>::max();
   constexpr std::size_t kMaxUnixPath = 107;
 
-  check_at_most("shards", config.shards, kMaxShards);
+  kCheck.at_most("shards", config.shards, kMaxShards);
   if (config.shards == 0) {
     config.shards = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
   }
@@ -54,27 +34,27 @@ Config checked(Config config) {
   }
   for (const Listener& listener : config.listeners) {
     if (listener.unix_path.empty() && listener.host.empty()) {
-      refuse("host", "\"\"", "an address to listen on, such as 127.0.0.1 or 0.0.0.0");
+      kCheck.refuse("host", "\"\"", "an address to listen on, such as 127.0.0.1 or 0.0.0.0");
     }
-    check_at_most("listeners.unix_path (its length)", listener.unix_path.size(), kMaxUnixPath);
+    kCheck.at_most("listeners.unix_path (its length)", listener.unix_path.size(), kMaxUnixPath);
     check_paths("paths", listener.paths);
   }
-  check_at_most("listeners (their number)", config.listeners.size(), 1000);
+  kCheck.at_most("listeners (their number)", config.listeners.size(), 1000);
   check_paths("raw_paths", config.raw_paths);
-  if (config.offload_threads == 0) refuse("offload_threads", "0", "at least 1");
-  check_at_most("offload_threads", config.offload_threads, 1024);
-  check_at_most("max_message", config.max_message, kMaxMessage);
+  if (config.offload_threads == 0) kCheck.refuse("offload_threads", "0", "at least 1");
+  kCheck.at_most("offload_threads", config.offload_threads, 1024);
+  kCheck.at_most("max_message", config.max_message, kMaxMessage);
   if (config.max_message == 0) config.max_message = kMaxMessage;
   if (config.max_handshake_size != 0 && config.max_handshake_size < 256) {
-    refuse("max_handshake_size", std::to_string(config.max_handshake_size),
-           "no browser's request fits in less than 256 bytes");
+    kCheck.refuse("max_handshake_size", std::to_string(config.max_handshake_size),
+                  "no browser's request fits in less than 256 bytes");
   }
-  check_duration("handshake_timeout", config.handshake_timeout, true);
-  check_duration("http_keep_alive", config.http_keep_alive, true);
-  check_duration("ping_interval", config.ping_interval, true);
-  check_duration("ping_timeout", config.ping_timeout, true);
-  check_duration("close_timeout", config.close_timeout, false);
-  check_duration("drain_timeout", config.drain_timeout, true);
+  kCheck.duration("handshake_timeout", config.handshake_timeout, true);
+  kCheck.duration("http_keep_alive", config.http_keep_alive, true);
+  kCheck.duration("ping_interval", config.ping_interval, true);
+  kCheck.duration("ping_timeout", config.ping_timeout, true);
+  kCheck.duration("close_timeout", config.close_timeout, false);
+  kCheck.duration("drain_timeout", config.drain_timeout, true);
   for (auto duration :
        {&Config::handshake_timeout, &Config::http_keep_alive, &Config::ping_interval,
         &Config::ping_timeout, &Config::close_timeout, &Config::drain_timeout}) {
@@ -82,8 +62,8 @@ Config checked(Config config) {
         webshocket::detail::bounded_timeout(config.*duration));
   }
   if (config.outbox_limit != 0 && config.outbox_low_mark > config.outbox_limit) {
-    refuse("outbox_low_mark", std::to_string(config.outbox_low_mark),
-           "at most outbox_limit, " + std::to_string(config.outbox_limit));
+    kCheck.refuse("outbox_low_mark", std::to_string(config.outbox_low_mark),
+                  "at most outbox_limit, " + std::to_string(config.outbox_limit));
   }
   return config;
 }

@@ -80,9 +80,7 @@ bool Shard::run_work(const Delivery& delivery) noexcept {
   try {
     delivery.work(*connection);
   } catch (...) {
-    counters_.handler_errors.add();
-    log(LogLevel::error,
-        "posted work failed: " + webshocket::detail::describe_exception(std::current_exception()));
+    report("posted work failed", std::current_exception());
   }
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "api/dispatch.hpp"
@@ -86,9 +87,7 @@ void Reactor::run_controls() noexcept {
     try {
       control();
     } catch (...) {
-      counters_.handler_errors.add();
-      log(LogLevel::error, "a posted function failed: " +
-                               webshocket::detail::describe_exception(std::current_exception()));
+      report("a posted function failed", std::current_exception());
     }
     control = nullptr;
   }
@@ -121,9 +120,7 @@ void Reactor::run_round() {
     try {
       function();
     } catch (...) {
-      counters_.handler_errors.add();
-      log(LogLevel::error, "a deferred function failed: " +
-                               webshocket::detail::describe_exception(std::current_exception()));
+      report("a deferred function failed", std::current_exception());
     }
   }
   // The lists are walked by index: a step may append to any of them.
@@ -138,6 +135,11 @@ void Reactor::run_round() {
   for (std::size_t i = 0; i < doomed; ++i) doomed_[i]->bury();
   burying_ = false;
   doomed_.erase(doomed_.begin(), doomed_.begin() + static_cast<std::ptrdiff_t>(doomed));
+}
+
+void Reactor::report(std::string_view what, const std::exception_ptr& error) noexcept {
+  counters_.handler_errors.add();
+  log(LogLevel::error, std::string(what) + ": " + webshocket::detail::describe_exception(error));
 }
 
 void Reactor::arm_timer() noexcept {

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -113,6 +114,9 @@ class Reactor : public webshocket::detail::Hub {
   void count_parked(std::size_t before, std::size_t after) noexcept {
     counters_.parked_bytes.add(after - before);
   }
+
+  /// Counts and logs what one of the user's functions threw.
+  void report(std::string_view what, const std::exception_ptr& error) noexcept;
 
   void add_guest(Guest& guest) noexcept { guests_.add(guest); }
   void remove_guest(Guest& guest) noexcept { GuestList::remove(guest); }

@@ -256,9 +256,7 @@ void Shard::quiesce(std::function<void()> quiet) noexcept {
     try {
       handler->on_stop();
     } catch (...) {
-      counters_.handler_errors.add();
-      log(LogLevel::error,
-          "on_stop failed: " + webshocket::detail::describe_exception(std::current_exception()));
+      report("on_stop failed", std::current_exception());
     }
   }
   stopped_ = true;

@@ -91,9 +91,7 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
       answer_plain_http(head);
     }
   } catch (...) {
-    shard().counters().handler_errors.add();
-    shard().log(LogLevel::error,
-                "an HTTP handler failed: " + detail::describe_exception(std::current_exception()));
+    shard().report("an HTTP handler failed", std::current_exception());
     refuse_http({500, "Internal Server Error"});
   }
 }
@@ -243,9 +241,7 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
 }
 
 void TcpConnection::upgrade_failed(std::exception_ptr error) noexcept {
-  shard().counters().handler_errors.add();
-  shard().log(LogLevel::error,
-              "on_upgrade failed: " + detail::describe_exception(std::move(error)));
+  shard().report("on_upgrade failed", error);
   refuse_http({500, "Internal Server Error"});
 }
 

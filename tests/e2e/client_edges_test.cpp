@@ -48,10 +48,6 @@ class Adder : public Handler {
   }
 };
 
-std::string uri_of(const ServerFixture& server) {
-  return "ws://127.0.0.1:" + std::to_string(server.port());
-}
-
 }  // namespace
 
 TEST_CASE("peers that ask and reset at once are no trouble to the server") {
@@ -62,7 +58,7 @@ TEST_CASE("peers that ask and reset at once are no trouble to the server") {
     for (auto& peer : peers) peer->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     for (auto& peer : peers) peer->reset();
   }
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   CHECK(client.call<int>("add", 1, 2) == 3);
 }
@@ -143,7 +139,7 @@ TEST_CASE("a shard waits for an on_connect that is on the thread pool") {
   };
   {
     ServerFixture server({.shards = 1, .drain_timeout = 0ms},
-                         per_shard<Asker>(uri_of(back), config, std::ref(handler_is_there)));
+                         per_shard<Asker>(back.uri(), config, std::ref(handler_is_there)));
     began.get_future().wait();
     auto closed = std::async(std::launch::async, [&] { server->close(); });
     may_end.set_value();
@@ -171,7 +167,7 @@ TEST_CASE("clients come to a shard until it ends, and keep nobody waiting") {
     std::atomic<bool> came{false};
     auto comer = std::async(std::launch::async, [&] {
       for (;;) {
-        Client client(uri_of(back), shard);
+        Client client(back.uri(), shard);
         try {
           client.connect();
           came = true;
@@ -195,14 +191,14 @@ TEST_CASE("a time without end is one") {
   config.ping_interval = kForEver;
   config.ping_timeout = kForEver;
   config.close_timeout = kForEver;
-  Client client(uri_of(server), config);
+  Client client(server.uri(), config);
   client.connect({.attempts = 2, .interval = kForEver, .jitter = kForEver, .deadline = kForEver});
   CHECK(client.call<int>("add", 1, 2) == 3);
   client.close();
 
   const ServerFixture patient(
       {.shards = 1, .handshake_timeout = kForEver, .ping_interval = kForEver}, per_shard<Adder>());
-  Client other(uri_of(patient));
+  Client other(patient.uri());
   other.connect();
   CHECK(other.call<int>("add", 1, 2) == 3);
 }
@@ -214,7 +210,7 @@ TEST_CASE("on_connect may close, and may ask for the connection that it was call
     client.close();
     return {};
   };
-  Client closed(uri_of(server), closing);
+  Client closed(server.uri(), closing);
   CHECK_THROWS_AS(closed.connect(), webshocket::ConnectionClosedError);
   CHECK(closed.state() == ConnectionState::closed);
   CHECK_THROWS_AS(closed.wait_connected(), webshocket::ConnectionClosedError);
@@ -224,7 +220,7 @@ TEST_CASE("on_connect may close, and may ask for the connection that it was call
     co_await client.connect_async();  // as a helper does that everybody calls first
     co_await client.call_async<int>("add", 1, 2);
   };
-  Client asked(uri_of(server), asking);
+  Client asked(server.uri(), asking);
   asked.connect();
   CHECK(asked.call<int>("add", 1, 2) == 3);
 }
@@ -261,7 +257,7 @@ TEST_CASE("every packet that drop_old drops is counted, when the bound is in byt
   config.packet_queue_size = 0;
   config.packet_queue_bytes = 1000;
   config.receive_policy = webshocket::ReceivePolicy::drop_old;
-  Client client(uri_of(server), config);
+  Client client(server.uri(), config);
   client.connect();
   for (int i = 0; i < 9; ++i) client.send(std::string(100, 'x'));
   client.send(std::string(2000, 'y'));  // fills the queue by itself

@@ -75,10 +75,6 @@ class Failing : public Handler {
   }
 };
 
-std::string uri_of(const ServerFixture& server) {
-  return "ws://127.0.0.1:" + std::to_string(server.port());
-}
-
 template <class Error, class Function>
 std::string text_of(Function function) {
   try {
@@ -99,7 +95,7 @@ std::string text_of(Function function) {
 TEST_CASE("what a server answers to a call that fails") {
   ServerFixture server({.shards = 1}, per_shard<Failing>());
   for (const Format format : {Format::msgpack, Format::json}) {
-    Client client(uri_of(server), {.format = format});
+    Client client(server.uri(), {.format = format});
     client.connect();
     const auto error_of = [&](auto... call) {
       return text_of<RpcError>([&] { client.call<int>(call...); });
@@ -125,7 +121,7 @@ TEST_CASE("what a server answers to a call that fails") {
 
 TEST_CASE("a rate limit is thrown by whom it stops, and told to whom asks") {
   ServerFixture server({.shards = 1}, per_shard<Failing>());
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   CHECK(client.call<int>("once") == 1);
   CHECK_THROWS_AS(client.call<int>("once"), webshocket::RateLimitError);
@@ -148,7 +144,7 @@ TEST_CASE("a rate limit is thrown by whom it stops, and told to whom asks") {
 
 TEST_CASE("a stream's end by an error is told once") {
   ServerFixture server({.shards = 1, .expose_errors = true}, per_shard<Failing>());
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   auto broken = client.stream<int>("broken");
   CHECK(broken.next() == 1);
@@ -222,7 +218,7 @@ TEST_CASE("a value that the format cannot hold, and a result of another type") {
   ServerFixture server({.shards = 1}, per_shard<Failing>());
   const std::byte byte{1};
   const auto ext = webshocket::Value::of(std::int8_t{5}, std::span(&byte, 1));
-  Client json(uri_of(server), {.format = Format::json});
+  Client json(server.uri(), {.format = Format::json});
   json.connect();
   CHECK_THROWS_AS(json.send(ext), PacketError);
   CHECK_THROWS_AS((void)json.try_send(ext), PacketError);
@@ -237,7 +233,7 @@ TEST_CASE("a value that the format cannot hold, and a result of another type") {
   CHECK_THROWS_AS((void)json.send_rpc("echo", "x").as<int>(), PacketValidationError);
   CHECK_NOTHROW(json.call<void>("echo", "text"));
   CHECK(json.call<int>("add", 1, 1) == 2);
-  Client msgpack(uri_of(server));
+  Client msgpack(server.uri());
   msgpack.connect();
   CHECK_NOTHROW(msgpack.send(ext));
 }
@@ -273,7 +269,7 @@ TEST_CASE("a configuration that cannot be right names the field") {
 
 TEST_CASE("what a loop's thread must not do") {
   ServerFixture server({.shards = 1}, per_shard<Failing>());
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   const ClientLoop loop = client.loop();
   const auto try_all = [](Client& of) -> Task<int> {
@@ -303,11 +299,11 @@ TEST_CASE("what the configuration rules out") {
   ServerFixture server({.raw_paths = {"/raw"}, .shards = 1}, per_shard<Failing>());
   ClientConfig config;
   config.on_receive = [](Client&, const webshocket::Packet&) {};
-  Client listening(uri_of(server), config);
+  Client listening(server.uri(), config);
   listening.connect();
   CHECK_THROWS_AS((void)listening.recv(), UsageError);
   CHECK_THROWS_AS((void)listening.recv_async(), UsageError);
-  Client raw(uri_of(server) + "/raw", {.format = Format::raw});
+  Client raw(server.uri() + "/raw", {.format = Format::raw});
   raw.connect();
   CHECK_THROWS_AS(raw.call<int>("add", 1, 2), UsageError);
   CHECK_THROWS_AS((void)raw.stream<int>("numbers"), UsageError);

@@ -17,6 +17,7 @@
 #include <webshocket/error.hpp>
 
 #include "tests/support/own_process.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/server_fixture.hpp"
 
 using webshocket::Client;
@@ -30,16 +31,9 @@ using webshocket::Stream;
 using webshocket::Task;
 using webshocket::test::ServerFixture;
 using namespace std::chrono_literals;
+using webshocket::test::kSanitized;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 /// Keeps calls until so many have come, then answers all of them.
 class Meeting : public Handler {
@@ -64,10 +58,6 @@ class Meeting : public Handler {
   std::size_t here_ = 0;
 };
 
-std::string uri_of(const ServerFixture& server) {
-  return "ws://127.0.0.1:" + std::to_string(server.port());
-}
-
 }  // namespace
 
 TEST_CASE("a thousand concurrent calls and ten streams on one client, from eight threads") {
@@ -76,7 +66,7 @@ TEST_CASE("a thousand concurrent calls and ten streams on one client, from eight
   constexpr int kChunks = 5'000;
   for (const Format format : {Format::msgpack, Format::json}) {
     const ServerFixture server({.shards = 2}, per_shard<Meeting>(std::size_t{1000}));
-    Client client(uri_of(server), {.format = format});
+    Client client(server.uri(), {.format = format});
     client.connect();
     std::atomic<int> right{0};
     std::atomic<std::int64_t> chunks{0};
@@ -114,7 +104,7 @@ TEST_CASE("a thousand concurrent calls and ten streams on one client, from eight
 TEST_CASE("a thousand blocking calls at once, each on a thread of its own") {
   constexpr int kCalls = kSanitized ? 200 : 1000;
   const ServerFixture server({.shards = 1}, per_shard<Meeting>(std::size_t{kCalls}));
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   std::atomic<int> right{0};
   std::vector<std::thread> threads;
@@ -129,7 +119,7 @@ TEST_CASE("a thousand blocking calls at once, each on a thread of its own") {
 TEST_CASE("ten streams read by turns on one loop") {
   const ServerFixture server({.shards = 2}, per_shard<Meeting>(std::size_t{1}));
   const ClientLoop loop;
-  Client client(uri_of(server), {.packet_queue_size = 16}, loop);
+  Client client(server.uri(), {.packet_queue_size = 16}, loop);
   const auto sum = [](Client& of, int n) -> Task<std::int64_t> {
     auto stream = of.stream_async<int>("count", n);
     std::int64_t total = 0;
@@ -154,7 +144,7 @@ TEST_CASE("many clients on one loop: opened, each calls once, closed; everything
     std::vector<std::unique_ptr<Client>> clients;
     std::vector<std::future<void>> opened;
     for (std::size_t i = 0; i < kClients; ++i) {
-      clients.push_back(std::make_unique<Client>(uri_of(server), config, loop));
+      clients.push_back(std::make_unique<Client>(server.uri(), config, loop));
       opened.push_back(loop.spawn(clients.back()->connect_async()));
     }
     for (auto& each : opened) each.get();

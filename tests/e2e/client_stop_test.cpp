@@ -76,10 +76,6 @@ class Endless : public Handler {
   Counts& counts_;
 };
 
-std::string uri_of(const ServerFixture& server) {
-  return "ws://127.0.0.1:" + std::to_string(server.port());
-}
-
 constexpr std::size_t kMiB = 1024 * 1024;
 
 ClientConfig narrow(std::size_t limit = 100'000) {
@@ -154,7 +150,7 @@ TEST_CASE("a call that is stopped throws, and its answer is nobody's") {
 TEST_CASE("a stream that is stopped, or left, ends at the server") {
   Counts counts;
   ServerFixture server({.shards = 1}, per_shard<Endless>(std::ref(counts)));
-  Client client(uri_of(server), {.call_timeout = 1h});
+  Client client(server.uri(), {.call_timeout = 1h});
   client.connect();
   SUBCASE("left") {
     auto stream = client.stream<int>("numbers");
@@ -218,7 +214,7 @@ TEST_CASE("a stream that is stopped, or left, ends at the server") {
         (void)co_await stream.next();
       };
       return loop.spawn(read(uri, loop));
-    }(uri_of(server));
+    }(server.uri());
     CHECK_NOTHROW(waits.get());
   }
   eventually([&] { return counts.begun == 1 && counts.ended == 1; }, "the generator's end");
@@ -229,7 +225,7 @@ TEST_CASE("a stream that is stopped, or left, ends at the server") {
 TEST_CASE("a stream that was never asked for anything asks the server for nothing") {
   Counts counts;
   ServerFixture server({.shards = 1}, per_shard<Endless>(std::ref(counts)));
-  Client client(uri_of(server));
+  Client client(server.uri());
   client.connect();
   { const auto stream = client.stream_async<int>("numbers"); }
   CHECK(client.call<int>("echo", 1) == 1);

@@ -10,6 +10,7 @@
 #include <webshocket/server.hpp>
 
 #include "tests/support/own_process.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/server_fixture.hpp"
 #include "tests/support/ws_client.hpp"
 
@@ -19,23 +20,12 @@ using webshocket::Server;
 using webshocket::test::descriptor_count;
 using webshocket::test::Dialect;
 using webshocket::test::eventually;
+using webshocket::test::kSanitized;
 using webshocket::test::resident_bytes;
 using webshocket::test::thread_count;
 using webshocket::test::WsClient;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 constexpr int kWarmUp = 50;
 constexpr int kCycles = kSanitized ? 150 : 1'000;

@@ -19,6 +19,7 @@
 #include <webshocket/error.hpp>
 
 #include "shards/uid.hpp"
+#include "tests/support/sanitized.hpp"
 
 using webshocket::Connection;
 using webshocket::Payload;
@@ -37,17 +38,7 @@ using webshocket::shards::Receiver;
 namespace {
 
 // Sanitizers make each post some ten times as dear.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kScale = 1;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-constexpr int kScale = 1;
-#else
-constexpr int kScale = 10;
-#endif
-#else
-constexpr int kScale = 10;
-#endif
+constexpr int kScale = webshocket::test::kSanitized ? 1 : 10;
 
 constexpr int kGuardMs = 20'000;
 

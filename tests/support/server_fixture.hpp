@@ -27,6 +27,8 @@ class ServerFixture {
   Server& operator*() noexcept { return server_; }
   Server* operator->() noexcept { return &server_; }
   std::uint16_t port() const noexcept { return server_.port(); }
+  /// "ws://127.0.0.1:PORT".
+  std::string uri() const { return "ws://127.0.0.1:" + std::to_string(port()); }
 
  private:
   Server server_;

@@ -1,0 +1,44 @@
+/// The checks that settings of either end go through: what is wrong names its field and its value.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include <webshocket/error.hpp>
+
+namespace webshocket::engine {
+
+/// Lengths inside a decoded message are kept in 32 bits.
+inline constexpr std::size_t kMaxMessage = std::numeric_limits<std::uint32_t>::max();
+
+/// Of one struct's fields. Each throws `UsageError`.
+class Checks {
+ public:
+  explicit constexpr Checks(std::string_view settings) noexcept : settings_(settings) {}
+
+  [[noreturn]] void refuse(std::string_view field, const std::string& value,
+                           std::string_view wanted) const {
+    throw UsageError(std::string(settings_) + "::" + std::string(field) + " = " + value + ": " +
+                     std::string(wanted));
+  }
+  void duration(std::string_view field, std::chrono::milliseconds value, bool may_be_zero) const {
+    if (value.count() < 0 || (value.count() == 0 && !may_be_zero)) {
+      refuse(field, std::to_string(value.count()) + " ms",
+             may_be_zero ? "must not be negative" : "must be positive");
+    }
+  }
+  void at_most(std::string_view field, std::size_t value, std::size_t limit) const {
+    if (value > limit) refuse(field, std::to_string(value), "at most " + std::to_string(limit));
+  }
+
+ private:
+  std::string_view settings_;
+};
+
+inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+
+}  // namespace webshocket::engine
