@@ -87,8 +87,6 @@ std::unique_ptr<HeaderJudge> HeaderJudge::create(Role role) noexcept {
       role == Role::server ? &wslay_event_context_server_init : &wslay_event_context_client_init;
   if (init(&judge->context_, &callbacks, judge.get()) != 0) return nullptr;
   wslay_event_config_set_no_buffering(judge->context_, 1);
-  // permessage-deflate will allow WSLAY_RSV1_BIT here, for the connections that agreed to it.
-  wslay_event_config_set_allowed_rsv_bits(judge->context_, WSLAY_RSV_NONE);
   // It would queue a pong for every ping, and a close for every fault; those are the shard's to
   // send.
   wslay_event_shutdown_write(judge->context_);
@@ -99,7 +97,8 @@ HeaderJudge::~HeaderJudge() {
   if (context_ != nullptr) wslay_event_context_free(context_);
 }
 
-bool HeaderJudge::accepts(const FrameHeader& header) noexcept {
+bool HeaderJudge::accepts(const FrameHeader& header, bool compression) noexcept {
+  wslay_event_config_set_allowed_rsv_bits(context_, compression ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
   const bool too_long = header.control() && header.length > FrameHeader::kMaxControlPayload;
   const unsigned length = too_long ? 126U : 0U;
   std::array<std::byte, 6> bytes{};

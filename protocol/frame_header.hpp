@@ -54,9 +54,10 @@ class HeaderJudge {
   HeaderJudge(const HeaderJudge&) = delete;
   HeaderJudge& operator=(const HeaderJudge&) = delete;
 
-  /// False: the peer breaks the protocol (`header_fault` says how). After that, and after a close,
-  /// the judge accepts nothing more.
-  bool accepts(const FrameHeader& header) noexcept;
+  /// `compression`: RSV1 may be set, on a message's first frame. False: the peer breaks the
+  /// protocol
+  /// (`header_fault` says how). After that, and after a close, the judge accepts nothing more.
+  bool accepts(const FrameHeader& header, bool compression) noexcept;
 
  private:
   struct Callbacks;

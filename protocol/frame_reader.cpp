@@ -10,6 +10,7 @@ namespace webshocket::protocol {
 namespace {
 
 constexpr std::size_t kKeptMemory = 16 * 1024;
+constexpr std::string_view kNoText = "Text is not valid UTF-8";
 
 // What a peer may send: RFC 6455, section 7.4, with the registry's 1012 to 1014.
 bool may_be_sent(unsigned code) noexcept {
@@ -31,7 +32,11 @@ std::span<std::byte> take(std::span<std::byte>& input, std::size_t count) noexce
 
 FrameReader::FrameReader(Role role) noexcept : role_(role) {}
 
-FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_message) {
+FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_message,
+                             PerMessageDeflate* deflate) {
+  max_message_ = max_message;
+  deflate_ = deflate;
+  inflated_.release(kKeptMemory);
   if (delivered_) {
     message_.clear();
     delivered_ = false;
@@ -40,7 +45,7 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
     std::optional<FrameEvent> event;
     switch (stage_) {
       case Stage::header:
-        event = take_header(input, max_message);
+        event = take_header(input);
         break;
       case Stage::data:
         event = take_data(input);
@@ -56,11 +61,10 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
   }
 }
 
-std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input,
-                                                   std::size_t max_message) {
+std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input) {
   if (header_size_ == 0 && input.size() >= FrameHeader::kMinSize) {
     const std::size_t size = FrameHeader::size(input);
-    if (input.size() >= size) return start_frame(take(input, size), max_message);
+    if (input.size() >= size) return start_frame(take(input, size));
   }
   for (;;) {
     const std::size_t size = header_size_ < FrameHeader::kMinSize
@@ -72,17 +76,15 @@ std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input,
     std::memcpy(header_.data() + header_size_, take(input, count).data(), count);
     header_size_ = static_cast<std::uint8_t>(header_size_ + count);
   }
-  return start_frame(std::span(header_).first(std::exchange(header_size_, std::uint8_t{0})),
-                     max_message);
+  return start_frame(std::span(header_).first(std::exchange(header_size_, std::uint8_t{0})));
 }
 
-std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> header,
-                                                   std::size_t max_message) {
+std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> header) {
   frame_ = FrameHeader::parse(header);
   received_ = 0;
   if (judge_ == nullptr) judge_ = HeaderJudge::create(role_);
   if (judge_ == nullptr) return fail(CloseCode::internal_error, "Out of memory");
-  if (!judge_->accepts(frame_)) {
+  if (!judge_->accepts(frame_, deflate_ != nullptr)) {
     return fail(CloseCode::protocol_error, header_fault(frame_, role_, open_));
   }
   if (frame_.length >> 63 != 0) {
@@ -98,10 +100,13 @@ std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> he
   if (!open_) {
     open_ = true;
     opcode_ = frame_.opcode;
+    compressed_ = frame_.reserved != 0;
     valid_text_ = 0;
   }
-  if (max_message != 0 && message_.size() + frame_.length > max_message) {
-    return fail(CloseCode::message_too_big, "Message is larger than ", max_message, " bytes");
+  // What does not get smaller is stored in blocks, with a few bytes around each.
+  const std::size_t overhead = compressed_ ? max_message_ / 1024 + 64 : 0;
+  if (max_message_ != 0 && message_.size() + frame_.length > max_message_ + overhead) {
+    return fail_as_too_big();
   }
   stage_ = Stage::data;
   return std::nullopt;
@@ -112,9 +117,6 @@ std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
   if (frame_.fin && received_ == 0 && message_.empty() && input.size() >= left) {
     const std::span<std::byte> payload = take(input, static_cast<std::size_t>(left));
     if (frame_.masked) apply_mask(payload, frame_.key);
-    if (opcode_ == Opcode::text && !is_text(as_text(payload))) {
-      return fail(CloseCode::invalid_data, "Text is not valid UTF-8");
-    }
     return finish_message(payload);
   }
 
@@ -126,8 +128,8 @@ std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
     received_ += count;
   }
   const bool ended = received_ == frame_.length;
-  if (opcode_ == Opcode::text && !check_text(ended && frame_.fin)) {
-    return fail(CloseCode::invalid_data, "Text is not valid UTF-8");
+  if (opcode_ == Opcode::text && !compressed_ && !check_text(ended && frame_.fin)) {
+    return fail(CloseCode::invalid_data, kNoText);
   }
   if (!ended) return FrameEvent{};
   stage_ = Stage::header;
@@ -159,16 +161,40 @@ std::optional<FrameEvent> FrameReader::take_control(std::span<std::byte>& input)
   return event;
 }
 
-// Every whole message passes here: permessage-deflate would inflate it at this point, and then the
-// check for UTF-8 belongs behind that.
-FrameEvent FrameReader::finish_message(std::span<std::byte> payload) noexcept {
+FrameEvent FrameReader::finish_message(std::span<std::byte> payload) {
   stage_ = Stage::header;
   open_ = false;
+  const bool is_checked = delivered_ && !compressed_;
+  if (compressed_) {
+    if (const auto failure = inflate(payload)) return *failure;
+  }
+  if (opcode_ == Opcode::text && !is_checked && !is_text(as_text(payload))) {
+    return fail(CloseCode::invalid_data, kNoText);
+  }
   FrameEvent event;
   event.kind = FrameEvent::Kind::message;
   event.opcode = opcode_;
   event.payload = payload;
   return event;
+}
+
+std::optional<FrameEvent> FrameReader::inflate(std::span<std::byte>& payload) {
+  switch (deflate_->inflater().inflate(payload, inflated_, max_message_)) {
+    case Inflater::Status::ok:
+      payload = inflated_.span();
+      return std::nullopt;
+    case Inflater::Status::too_big:
+      return fail_as_too_big();
+    case Inflater::Status::no_memory:
+      return fail(CloseCode::internal_error, "Out of memory");
+    case Inflater::Status::corrupt:
+      break;
+  }
+  return fail(CloseCode::invalid_data, "Compressed message cannot be inflated");
+}
+
+FrameEvent FrameReader::fail_as_too_big() noexcept {
+  return fail(CloseCode::message_too_big, "Message is larger than ", max_message_, " bytes");
 }
 
 FrameEvent FrameReader::finish_close(std::span<const std::byte> body) noexcept {
@@ -205,6 +231,7 @@ bool FrameReader::check_text(bool complete) noexcept {
 FrameEvent FrameReader::fail(CloseCode code, std::string_view reason) noexcept {
   stage_ = Stage::finished;
   message_.release(kKeptMemory);
+  inflated_.release(kKeptMemory);
   FrameEvent event;
   event.kind = FrameEvent::Kind::error;
   event.code = code;
@@ -224,6 +251,7 @@ void FrameReader::reset() noexcept {
   // A judge cannot be brought back from the middle of a message.
   if (!idle()) judge_.reset();
   message_.release(kKeptMemory);
+  inflated_.release(kKeptMemory);
   stage_ = Stage::header;
   open_ = false;
   delivered_ = false;

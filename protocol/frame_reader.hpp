@@ -12,6 +12,7 @@
 
 #include "protocol/buffer.hpp"
 #include "protocol/frame_header.hpp"
+#include "protocol/per_message_deflate.hpp"
 
 namespace webshocket::protocol {
 
@@ -40,10 +41,13 @@ class FrameReader {
   explicit FrameReader(Role role) noexcept;
 
   /// Says `need_more` only when it has taken all of `input`. A message of more than `max_message`
-  /// bytes (0: no limit), all fragments together, is an error as soon as it is announced. Views of
-  /// an event hold until the next `read` or `reset`, or until the input's memory changes. After a
-  /// close or an error further input is swallowed.
-  FrameEvent read(std::span<std::byte>& input, std::size_t max_message);
+  /// bytes (0: no limit), all fragments together, is an error as soon as it is announced, and a
+  /// compressed one as soon as more comes out of it. `deflate`: what the two ends have agreed on;
+  /// without it there are no compressed messages. Views of an event hold until the next `read` or
+  /// `reset`, or until the input's memory changes. After a close or an error further input is
+  /// swallowed.
+  FrameEvent read(std::span<std::byte>& input, std::size_t max_message,
+                  PerMessageDeflate* deflate = nullptr);
 
   /// Between two messages, with no byte of a frame in hand, and not finished.
   bool idle() const noexcept { return stage_ == Stage::header && header_size_ == 0 && !open_; }
@@ -59,12 +63,14 @@ class FrameReader {
   enum class Stage : std::uint8_t { header, data, control, finished };
 
   // Each takes what it can off the input. Something is returned when `read` is to return it.
-  std::optional<FrameEvent> take_header(std::span<std::byte>& input, std::size_t max_message);
+  std::optional<FrameEvent> take_header(std::span<std::byte>& input);
   std::optional<FrameEvent> take_data(std::span<std::byte>& input);
   std::optional<FrameEvent> take_control(std::span<std::byte>& input);
 
-  std::optional<FrameEvent> start_frame(std::span<const std::byte> header, std::size_t max_message);
-  FrameEvent finish_message(std::span<std::byte> payload) noexcept;
+  std::optional<FrameEvent> start_frame(std::span<const std::byte> header);
+  FrameEvent finish_message(std::span<std::byte> payload);
+  std::optional<FrameEvent> inflate(std::span<std::byte>& payload);
+  FrameEvent fail_as_too_big() noexcept;
   FrameEvent finish_close(std::span<const std::byte> body) noexcept;
   bool check_text(bool complete) noexcept;
   FrameEvent fail(CloseCode code, std::string_view reason) noexcept;
@@ -72,15 +78,19 @@ class FrameReader {
                   std::string_view after) noexcept;
 
   std::unique_ptr<HeaderJudge> judge_;
+  std::size_t max_message_ = 0;  ///< of the `read` under way, as what follows
+  PerMessageDeflate* deflate_ = nullptr;
   Buffer message_;
+  Buffer inflated_;
   std::size_t valid_text_ = 0;  ///< of message_, found to be UTF-8
   FrameHeader frame_;
   std::uint64_t received_ = 0;      ///< of the frame's payload
   Opcode opcode_ = Opcode::binary;  ///< of the message
   Role role_;
   Stage stage_ = Stage::header;
-  bool open_ = false;       ///< a message has begun and not ended
-  bool delivered_ = false;  ///< message_ is what the last event shows
+  bool open_ = false;        ///< a message has begun and not ended
+  bool compressed_ = false;  ///< that message
+  bool delivered_ = false;   ///< message_ is what the last event shows
   std::uint8_t header_size_ = 0;
   std::array<std::byte, FrameHeader::kMaxSize> header_;
   std::array<std::byte, FrameHeader::kMaxControlPayload> control_;

@@ -35,12 +35,13 @@ class Framer {
 
   /// REQUIRES: room for `frame_size` bytes. Returns the end of what was written.
   std::byte* write(std::byte* place, Opcode opcode, bool fin, std::span<const std::byte> payload,
-                   MaskSource mask) noexcept {
+                   MaskSource mask, bool compressed = false) noexcept {
     place_ = place;
     header_next_ = true;
     mask_ = mask;
     wslay_frame_iocb frame{};
     frame.fin = fin ? 1 : 0;
+    frame.rsv = compressed ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE;
     frame.opcode = static_cast<std::uint8_t>(opcode);
     frame.payload_length = payload.size();
     frame.data = reinterpret_cast<const std::uint8_t*>(payload.data());
@@ -106,16 +107,17 @@ std::size_t framed_size(std::size_t payload, std::size_t fragment_size, bool mas
 }
 
 void write_message(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
-                   std::size_t fragment_size, MaskSource mask) {
+                   std::size_t fragment_size, MaskSource mask, bool compressed) {
   assert(opcode == Opcode::text || opcode == Opcode::binary);
   Framer& framer = Framer::of_this_thread();
   std::byte* place = out.extend(framed_size(payload.size(), fragment_size, bool{mask}));
   while (fragment_size != 0 && payload.size() > fragment_size) {
-    place = framer.write(place, opcode, false, payload.first(fragment_size), mask);
+    place = framer.write(place, opcode, false, payload.first(fragment_size), mask, compressed);
     payload = payload.subspan(fragment_size);
     opcode = Opcode::continuation;
+    compressed = false;  // is said of the message, on its first frame
   }
-  framer.write(place, opcode, true, payload, mask);
+  framer.write(place, opcode, true, payload, mask, compressed);
 }
 
 void write_close(Buffer& out, CloseCode code, std::string_view reason, MaskSource mask) {

@@ -17,10 +17,10 @@ std::size_t framed_size(std::size_t payload, std::size_t fragment_size,
 
 /// Appends the message as one frame, or, when it is larger than `fragment_size`, as fragments of
 /// exactly that size and a last one with the rest, which is never empty. Without a mask source the
-/// frames are a server's.
+/// frames are a server's. `compressed`: the payload is permessage-deflate's.
 /// REQUIRES: `opcode` is text or binary; the payload is not in `out`.
 void write_message(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
-                   std::size_t fragment_size, MaskSource mask = {});
+                   std::size_t fragment_size, MaskSource mask = {}, bool compressed = false);
 
 /// The body is empty for the codes that never go on the wire (`no_status`, `abnormal`). The reason
 /// is cut between two code points at 123 bytes; one that is not UTF-8 is left out.

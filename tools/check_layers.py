@@ -22,7 +22,7 @@ TEST = ["doctest/", "tests/support/", *POSIX]
 ALLOWED = {  # the longest matching folder decides
     "api/include": ["webshocket/"],
     "api": [*API, "cxxabi.h"],
-    "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/",
+    "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/", "zlib.h",
                  "sys/random.h"],
     "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],

@@ -100,12 +100,12 @@ inline Seen error(CloseCode code, std::string reason) {
 
 /// Hands the piece to the reader in memory of exactly its size, and appends what comes out.
 inline void feed(FrameReader& reader, std::string_view piece, std::vector<Seen>& events,
-                 std::size_t max_message = 0) {
+                 std::size_t max_message = 0, PerMessageDeflate* deflate = nullptr) {
   const auto memory = std::make_unique<std::byte[]>(piece.size());
   if (!piece.empty()) std::memcpy(memory.get(), piece.data(), piece.size());
   std::span<std::byte> input(memory.get(), piece.size());
   for (;;) {
-    const FrameEvent event = reader.read(input, max_message);
+    const FrameEvent event = reader.read(input, max_message, deflate);
     if (event.kind == FrameEvent::Kind::need_more) break;
     events.push_back(seen(event));
   }
@@ -113,15 +113,16 @@ inline void feed(FrameReader& reader, std::string_view piece, std::vector<Seen>&
 
 /// All events of the bytes, cut after each of `cuts`.
 inline std::vector<Seen> read_all(std::string_view bytes, std::span<const std::size_t> cuts = {},
-                                  std::size_t max_message = 0, Role role = Role::server) {
+                                  std::size_t max_message = 0, Role role = Role::server,
+                                  PerMessageDeflate* deflate = nullptr) {
   FrameReader reader(role);
   std::vector<Seen> events;
   std::size_t from = 0;
   for (const std::size_t cut : cuts) {
-    feed(reader, bytes.substr(from, cut - from), events, max_message);
+    feed(reader, bytes.substr(from, cut - from), events, max_message, deflate);
     from = cut;
   }
-  feed(reader, bytes.substr(from), events, max_message);
+  feed(reader, bytes.substr(from), events, max_message, deflate);
   return events;
 }
 

@@ -17,7 +17,7 @@ if(BUILD_SHARED_LIBS)
   set(WEBSHOCKET_PC_LIBS "")
 else()
   set(WEBSHOCKET_IS_STATIC ON)
-  set(WEBSHOCKET_PC_REQUIRES "libuv libssl libcrypto")
+  set(WEBSHOCKET_PC_REQUIRES "libuv libssl libcrypto zlib")
   set(WEBSHOCKET_PC_LIBS "-lwslay -lhttp_parser -lsimdjson -pthread")
   install(FILES "${PROJECT_SOURCE_DIR}/tools/cmake/WebshocketDependencies.cmake"
     DESTINATION "${package_dir}" COMPONENT development)

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <webshocket/compression.hpp>
 #include <webshocket/packet.hpp>
 #include <webshocket/task.hpp>
 #include <webshocket/types.hpp>
@@ -62,6 +63,7 @@ struct ClientConfig {
   std::string local_address = {};  ///< to connect from, with any port; empty: the system chooses
   bool tcp_nodelay = true;
   ClientTls tls = {};
+  Compression compression = {};
 
   // Events.
   /// Every packet that answers no call; without it, they queue for `recv()`.

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <webshocket/compression.hpp>
 #include <webshocket/types.hpp>
 
 namespace webshocket {
@@ -75,6 +76,7 @@ struct Config {
   std::size_t outbox_low_mark = 64 * 1024;  ///< streams go on below it
   std::size_t outbox_total_limit = 256 * 1024 * 1024;  ///< per shard; beyond: 1013 for the longest
   std::size_t inbox_limit = 64 * 1024 * 1024;  ///< of a shard; beyond: `publish` returns false
+  Compression compression = {};
 
   /// What the server has to say. Called on any of its threads, several at once; must not throw.
   /// Empty: silence.
