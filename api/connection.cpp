@@ -34,13 +34,13 @@ std::string Connection::remote_address() const {
 SendStatus Connection::send(Payload data, SendOptions options) {
   hub_->check_thread();
   if (state_ != ConnectionState::connected) return SendStatus::dropped;
-  return do_send({data, nullptr}, options.fragment_size);
+  return do_send({data, nullptr, options.compress}, options.fragment_size);
 }
 
 SendStatus Connection::send(const Packet& packet, SendOptions options) {
   hub_->check_thread();
   if (state_ != ConnectionState::connected) return SendStatus::dropped;
-  return do_send({nullptr, &packet}, options.fragment_size);
+  return do_send({nullptr, &packet, options.compress}, options.fragment_size);
 }
 
 bool Connection::subscribe(const Names& names) {
@@ -77,14 +77,16 @@ const Session& Connection::session() const noexcept { return session_const(); }
 
 Peer Connection::peer() const { return {uid_, form_, hub_->router()}; }
 
-SendStatus Peer::send(Payload data) const {
+SendStatus Peer::send(Payload data, SendOptions options) const {
   const auto router = router_.lock();
-  return router == nullptr ? SendStatus::dropped : router->send(uid_, form_, {data, nullptr});
+  if (router == nullptr) return SendStatus::dropped;
+  return router->send(uid_, form_, {data, nullptr, options.compress}, options.fragment_size);
 }
 
-SendStatus Peer::send(const Packet& packet) const {
+SendStatus Peer::send(const Packet& packet, SendOptions options) const {
   const auto router = router_.lock();
-  return router == nullptr ? SendStatus::dropped : router->send(uid_, form_, {nullptr, &packet});
+  if (router == nullptr) return SendStatus::dropped;
+  return router->send(uid_, form_, {nullptr, &packet, options.compress}, options.fragment_size);
 }
 
 bool Peer::post(std::function<void(Connection&)> fn) const {

@@ -29,8 +29,14 @@ struct Counters {
   Counter upgrades_rejected;
   Counter messages_received;
   Counter bytes_received;
+  Counter messages_inflated;
+  Counter inflate_bytes_in;
+  Counter inflate_bytes_out;
   Counter messages_sent;
   Counter bytes_sent;
+  Counter messages_deflated;
+  Counter deflate_bytes_in;
+  Counter deflate_bytes_out;
   Counter packets_unknown;
   Counter rpc_calls;
   Counter rpc_errors;

@@ -20,7 +20,7 @@ class FakeRouter final : public Router {
   FakeRouter(FakeHub& hub, std::shared_ptr<Mailbox> mailbox)
       : hub_(hub), mailbox_(std::move(mailbox)) {}
 
-  SendStatus send(const Uid& uid, Form, const Content& content) override {
+  SendStatus send(const Uid& uid, Form, const Content& content, std::size_t) override {
     if (Hub::current() == &hub_) {
       Connection* connection = hub_.find(uid);
       if (connection == nullptr) return SendStatus::dropped;

@@ -92,41 +92,43 @@ std::vector<const RpcMethod*> Handler::methods() const {
 }
 
 bool Handler::publish(const Names& channels, Payload data, const Predicate& predicate) {
-  return checked_hub().publish(*this, channels.list(), {data, nullptr}, predicate);
+  return checked_hub().publish(*this, channels.list(), {data}, predicate);
 }
 
 bool Handler::publish(const Names& channels, Payload data, const PublishOptions& options) {
-  return publish(channels, data, options.combined());
+  return checked_hub().publish(*this, channels.list(), {data, nullptr, options.compress},
+                               options.combined());
 }
 
 bool Handler::publish(const Names& channels, const Packet& packet, const Predicate& predicate) {
-  if (packet.source != PacketSource::channel) {
-    throw PacketError("publish() takes packets of the source channel");
-  }
-  return checked_hub().publish(*this, channels.list(), {nullptr, &packet}, predicate);
+  return publish(channels, packet, PublishOptions{.predicate = predicate});
 }
 
 bool Handler::publish(const Names& channels, const Packet& packet, const PublishOptions& options) {
-  return publish(channels, packet, options.combined());
+  if (packet.source != PacketSource::channel) {
+    throw PacketError("publish() takes packets of the source channel");
+  }
+  return checked_hub().publish(*this, channels.list(), {nullptr, &packet, options.compress},
+                               options.combined());
 }
 
 bool Handler::broadcast(Payload data, const Predicate& predicate) {
-  return checked_hub().broadcast(*this, {data, nullptr}, predicate);
+  return checked_hub().broadcast(*this, {data}, predicate);
 }
 
 bool Handler::broadcast(Payload data, const PublishOptions& options) {
-  return broadcast(data, options.combined());
+  return checked_hub().broadcast(*this, {data, nullptr, options.compress}, options.combined());
 }
 
 bool Handler::broadcast(const Packet& packet, const Predicate& predicate) {
-  if (packet.source != PacketSource::broadcast) {
-    throw PacketError("broadcast() takes packets of the source broadcast");
-  }
-  return checked_hub().broadcast(*this, {nullptr, &packet}, predicate);
+  return broadcast(packet, PublishOptions{.predicate = predicate});
 }
 
 bool Handler::broadcast(const Packet& packet, const PublishOptions& options) {
-  return broadcast(packet, options.combined());
+  if (packet.source != PacketSource::broadcast) {
+    throw PacketError("broadcast() takes packets of the source broadcast");
+  }
+  return checked_hub().broadcast(*this, {nullptr, &packet, options.compress}, options.combined());
 }
 
 const detail::Roster& Handler::clients() const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <webshocket/compression.hpp>
 #include <webshocket/error.hpp>
 
 namespace webshocket::engine {
@@ -33,6 +34,16 @@ class Checks {
   }
   void at_most(std::string_view field, std::size_t value, std::size_t limit) const {
     if (value > limit) refuse(field, std::to_string(value), "at most " + std::to_string(limit));
+  }
+  void within(std::string_view field, int value, int least, int most) const {
+    if (value >= least && value <= most) return;
+    refuse(field, std::to_string(value),
+           "from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  void compression(const Compression& settings) const {
+    within("compression.level", settings.level, 1, 9);
+    within("compression.window_bits", settings.window_bits, 9, 15);
+    within("compression.memory_level", settings.memory_level, 1, 9);
   }
 
  private:

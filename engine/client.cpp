@@ -285,21 +285,23 @@ const ClientConfig& Client::config() const noexcept { return session_->config();
 ClientLoop Client::loop() const { return ClientLoop(home_); }
 ClientStats Client::stats() const noexcept { return session_->stats(); }
 
-void Client::send(Payload data) { send_plain(*session_, session_->encode({data, nullptr})); }
-void Client::send(const Packet& packet) {
-  send_plain(*session_, session_->encode({nullptr, &packet}));
+void Client::send(Payload data, Compress compress) {
+  send_plain(*session_, session_->encode({data, nullptr, compress}));
 }
-Task<void> Client::send_async(Payload data) {
-  return send_plain_async(session_, session_->encode({data, nullptr}));
+void Client::send(const Packet& packet, Compress compress) {
+  send_plain(*session_, session_->encode({nullptr, &packet, compress}));
 }
-Task<void> Client::send_async(const Packet& packet) {
-  return send_plain_async(session_, session_->encode({nullptr, &packet}));
+Task<void> Client::send_async(Payload data, Compress compress) {
+  return send_plain_async(session_, session_->encode({data, nullptr, compress}));
 }
-SendStatus Client::try_send(Payload data) {
-  return try_send_plain(*session_, session_->encode({data, nullptr}));
+Task<void> Client::send_async(const Packet& packet, Compress compress) {
+  return send_plain_async(session_, session_->encode({nullptr, &packet, compress}));
 }
-SendStatus Client::try_send(const Packet& packet) {
-  return try_send_plain(*session_, session_->encode({nullptr, &packet}));
+SendStatus Client::try_send(Payload data, Compress compress) {
+  return try_send_plain(*session_, session_->encode({data, nullptr, compress}));
+}
+SendStatus Client::try_send(const Packet& packet, Compress compress) {
+  return try_send_plain(*session_, session_->encode({nullptr, &packet, compress}));
 }
 
 OwnedPacket Client::recv(std::chrono::milliseconds timeout) {

@@ -57,6 +57,7 @@ void check(const ClientConfig& config) {
   kCheck.duration("ping_interval", config.ping_interval, true);
   kCheck.duration("ping_timeout", config.ping_timeout, true);
   kCheck.duration("close_timeout", config.close_timeout, false);
+  kCheck.compression(config.compression);
 }
 
 protocol::Uri checked_uri(std::string_view text) {
@@ -78,7 +79,8 @@ shards::EndpointRules rules_of(const ClientConfig& config) noexcept {
           .max_message = config.max_message == 0 ? kMaxMessage : config.max_message,
           .ping_interval = webshocket::detail::bounded_timeout(config.ping_interval),
           .ping_timeout = webshocket::detail::bounded_timeout(config.ping_timeout),
-          .close_timeout = webshocket::detail::bounded_timeout(config.close_timeout)};
+          .close_timeout = webshocket::detail::bounded_timeout(config.close_timeout),
+          .compression = config.compression};
 }
 
 shards::Form form_of(const ClientConfig& config) noexcept {
@@ -106,7 +108,7 @@ protocol::UpgradeRequestOptions request_of(const ClientConfig& config, const pro
       break;
     case shards::Form::json_binary:
       break;
-    case shards::Form::raw:
+    default:  // raw
       request.subprotocols = config.subprotocols;
       break;
   }

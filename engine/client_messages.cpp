@@ -18,8 +18,8 @@ void ClientSession::drain_outgoing() {
   }
   if (phase_ == Phase::open) {
     std::span<const std::byte> bytes = draining_.bytes.span();
-    for (const auto& [size, opcode] : draining_.messages) {
-      connection_->send(opcode, bytes.first(size), config_->fragment_size);
+    for (const auto& [size, opcode, compress] : draining_.messages) {
+      connection_->send(opcode, bytes.first(size), config_->fragment_size, compress);
       bytes = bytes.subspan(size);
     }
     messages_sent_.add(draining_.messages.size());
@@ -89,7 +89,7 @@ void ClientSession::abort_stream(std::string_view call_id) {
   const webshocket::detail::CallArguments<std::string_view> arguments(call_id);
   Encoded message = encode(arguments.request("__abort__"), calls_.next_number());
   drain_outgoing();  // its own request may still be there
-  connection_->send(message.opcode, message.bytes.span(), config_->fragment_size);
+  connection_->send(message.opcode, message.bytes.span(), config_->fragment_size, message.compress);
   messages_sent_.add();
 }
 

@@ -194,13 +194,14 @@ ClientSession::Encoded ClientSession::encode(const webshocket::detail::Content& 
                       std::string(to_string(config_->format)));
   }
   message.opcode = *opcode;
+  message.compress = content.compress;
   return message;
 }
 
 ClientSession::Encoded ClientSession::encode(const webshocket::detail::Request& request,
                                              std::uint64_t number) const {
   if (form_ == shards::Form::raw) throw UsageError("a raw client makes no calls");
-  Encoded message{.bytes = {}, .opcode = shards::opcode_of(form_)};
+  Encoded message{.opcode = shards::opcode_of(form_)};
   if (!protocol::encode_request(config_->format, request.method, request.args, request.kwargs,
                                 ClientCalls::id_of(number), message.bytes)) {
     throw PacketError("an argument of '" + std::string(request.method) +
@@ -223,7 +224,7 @@ bool ClientSession::try_send(Encoded& message, const std::shared_ptr<PendingCall
     if (!has_room(message.bytes.size())) return false;
     if (call != nullptr) calls_.add(call);
     outgoing_.bytes.append(std::span<const std::byte>(message.bytes.span()));
-    outgoing_.messages.emplace_back(message.bytes.size(), message.opcode);
+    outgoing_.messages.push_back({message.bytes.size(), message.opcode, message.compress});
     post = !std::exchange(drain_posted_, true);
   }
   if (is_at_home()) {

@@ -54,8 +54,9 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
 
   /// A message on its way out.
   struct Encoded {
-    protocol::Buffer bytes;
+    protocol::Buffer bytes = {};
     Opcode opcode = Opcode::binary;
+    Compress compress = Compress::automatic;
   };
   struct Received {
     OwnedPacket packet;
@@ -113,8 +114,13 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   enum class Phase : std::uint8_t { idle, pausing, resolving, opening, open, closing };
 
   struct Outgoing {
+    struct Message {
+      std::size_t size;
+      Opcode opcode;
+      Compress compress;
+    };
     protocol::Buffer bytes;
-    std::vector<std::pair<std::size_t, Opcode>> messages;
+    std::vector<Message> messages;
   };
   using Gates = std::vector<std::shared_ptr<Gate>>;
   class Errand;

@@ -65,6 +65,7 @@ Config checked(Config config) {
     kCheck.refuse("outbox_low_mark", std::to_string(config.outbox_low_mark),
                   "at most outbox_limit, " + std::to_string(config.outbox_limit));
   }
+  kCheck.compression(config.compression);
   return config;
 }
 

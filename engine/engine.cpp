@@ -59,8 +59,9 @@ void Engine::start() {
 void Engine::build() {
   std::vector<std::unique_ptr<Shard>> built;
   try {
-    site_.bus = std::make_shared<shards::Bus>(site_.config.shards, site_.config.inbox_limit,
-                                              site_.config.fragment_size);
+    site_.bus = std::make_shared<shards::Bus>(
+        site_.config.shards, site_.config.inbox_limit,
+        shards::Framing{site_.config.fragment_size, site_.config.compression});
     site_.pool = std::make_unique<shards::OffloadPool>(site_.config.offload_threads,
                                                        site_.config.offload_queue_size);
     loop_ = std::make_unique<shards::Loop>();
@@ -244,7 +245,7 @@ void Engine::close() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Engine::serve_forever() {
+void Engine::serve_forever(const std::function<void()>& ready) {
   {
     std::unique_lock lock(mutex_);
     const bool start_first = !was_started_;
@@ -252,11 +253,21 @@ void Engine::serve_forever() {
     if (start_first) start();
   }
   if (on_own_shard()) throw UsageError("serve_forever() on a shard's thread would wait for itself");
-  post([this] {
+  bool are_caught = false;
+  post([this, &are_caught] {
     interrupt_.start<&Engine::on_signal>(*this, SIGINT);
     terminate_.start<&Engine::on_signal>(*this, SIGTERM);
+    const std::scoped_lock lock(mutex_);
+    are_caught = true;
+    changed_.notify_all();
   });
   std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return are_caught || is_over_; });
+  if (ready && !is_over_) {
+    lock.unlock();
+    ready();
+    lock.lock();
+  }
   changed_.wait(lock, [this] { return is_over_; });
   if (thread_.joinable()) thread_.join();
 }
@@ -278,6 +289,11 @@ bool Engine::publish(std::span<const std::string_view> channels, const shards::C
   const bool posted = running->publish(channels, content, predicate, &lacking);
   site_.warn_of_lacking(lacking);
   return posted;
+}
+
+bool Engine::broadcast(const shards::Content& content, const Predicate& predicate) {
+  const auto running = bus();
+  return running != nullptr && running->broadcast(shards::Delivery::kAllRoutes, content, predicate);
 }
 
 bool Engine::on_own_shard() const noexcept {

@@ -43,7 +43,7 @@ class Engine {
   shards::Site& site_before_start(const char* what);
 
   void start();
-  void serve_forever();
+  void serve_forever(const std::function<void()>& ready);
   void close();
 
   ServerState state() const noexcept { return state_.load(std::memory_order_acquire); }
@@ -57,6 +57,7 @@ class Engine {
   std::shared_ptr<shards::Bus> bus() const;
   bool publish(std::span<const std::string_view> channels, const shards::Content& content,
                const Predicate& predicate);
+  bool broadcast(const shards::Content& content, const Predicate& predicate);
   bool on_own_shard() const noexcept;
   /// Throws `UsageError` if there is none. Empty: the one of all other paths.
   std::size_t route_of(std::string_view path) const;

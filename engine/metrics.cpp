@@ -15,8 +15,14 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
       .upgrades_rejected = from.upgrades_rejected.get(),
       .messages_received = from.messages_received.get(),
       .bytes_received = from.bytes_received.get(),
+      .messages_inflated = from.messages_inflated.get(),
+      .inflate_bytes_in = from.inflate_bytes_in.get(),
+      .inflate_bytes_out = from.inflate_bytes_out.get(),
       .messages_sent = from.messages_sent.get(),
       .bytes_sent = from.bytes_sent.get(),
+      .messages_deflated = from.messages_deflated.get(),
+      .deflate_bytes_in = from.deflate_bytes_in.get(),
+      .deflate_bytes_out = from.deflate_bytes_out.get(),
       .packets_unknown = from.packets_unknown.get(),
       .rpc_calls = from.rpc_calls.get(),
       .rpc_errors = from.rpc_errors.get(),
@@ -42,8 +48,14 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   to.upgrades_rejected += from.upgrades_rejected;
   to.messages_received += from.messages_received;
   to.bytes_received += from.bytes_received;
+  to.messages_inflated += from.messages_inflated;
+  to.inflate_bytes_in += from.inflate_bytes_in;
+  to.inflate_bytes_out += from.inflate_bytes_out;
   to.messages_sent += from.messages_sent;
   to.bytes_sent += from.bytes_sent;
+  to.messages_deflated += from.messages_deflated;
+  to.deflate_bytes_in += from.deflate_bytes_in;
+  to.deflate_bytes_out += from.deflate_bytes_out;
   to.packets_unknown += from.packets_unknown;
   to.rpc_calls += from.rpc_calls;
   to.rpc_errors += from.rpc_errors;
@@ -69,6 +81,12 @@ Stats Engine::stats() const {
     const auto& shard = std::as_const(*shards_[i]);
     stats.shards.push_back(read(shard.counters(), site_.bus->inbox(i)));
     add(stats.total, stats.shards.back());
+  }
+  if (site_.bus != nullptr) {
+    const shards::DeflateTotals deflated = site_.bus->deflated();
+    stats.shared_deflated = deflated.messages;
+    stats.shared_deflate_bytes_in = deflated.bytes_in;
+    stats.shared_deflate_bytes_out = deflated.bytes_out;
   }
   stats.accepted = accept_counters_.accepted.load(std::memory_order_relaxed);
   stats.refused = accept_counters_.refused.load(std::memory_order_relaxed);

@@ -71,7 +71,7 @@ void Server::serve_files(std::string prefix, std::string folder) {
 // --- lifecycle ----------------------------------------------------------------------------------
 
 void Server::start() { engine_->start(); }
-void Server::serve_forever() { engine_->serve_forever(); }
+void Server::serve_forever(const std::function<void()>& ready) { engine_->serve_forever(ready); }
 void Server::close() { engine_->close(); }
 ServerState Server::state() const noexcept { return engine_->state(); }
 const Config& Server::config() const noexcept { return engine_->config(); }
@@ -81,11 +81,11 @@ std::vector<std::string> Server::addresses() const { return engine_->addresses()
 // --- sending ------------------------------------------------------------------------------------
 
 bool Server::publish(const Names& channels, Payload data, const Predicate& predicate) {
-  return engine_->publish(channels.list(), {data, nullptr}, predicate);
+  return engine_->publish(channels.list(), {data}, predicate);
 }
 
 bool Server::publish(const Names& channels, Payload data, const PublishOptions& options) {
-  return publish(channels, data, options.combined());
+  return engine_->publish(channels.list(), {data, nullptr, options.compress}, options.combined());
 }
 
 bool Server::publish(const Names& channels, const Packet& packet, const Predicate& predicate) {
@@ -94,19 +94,16 @@ bool Server::publish(const Names& channels, const Packet& packet, const Predicat
 }
 
 bool Server::broadcast(Payload data, const Predicate& predicate) {
-  const auto bus = engine_->bus();
-  return bus != nullptr && bus->broadcast(shards::Delivery::kAllRoutes, {data, nullptr}, predicate);
+  return engine_->broadcast({data}, predicate);
 }
 
 bool Server::broadcast(Payload data, const PublishOptions& options) {
-  return broadcast(data, options.combined());
+  return engine_->broadcast({data, nullptr, options.compress}, options.combined());
 }
 
 bool Server::broadcast(const Packet& packet, const Predicate& predicate) {
   check_source(packet, PacketSource::broadcast, "broadcast");
-  const auto bus = engine_->bus();
-  return bus != nullptr &&
-         bus->broadcast(shards::Delivery::kAllRoutes, {nullptr, &packet}, predicate);
+  return engine_->broadcast({nullptr, &packet}, predicate);
 }
 
 // --- asking -------------------------------------------------------------------------------------

@@ -18,6 +18,13 @@ namespace webshocket::protocol {
 inline constexpr int kLeastWindowBits = 9;
 inline constexpr int kMostWindowBits = 15;
 
+/// Whether somebody who can have a message of that size compressed is to get it so.
+constexpr bool is_worth_deflating(const Compression& settings, Compress choice,
+                                  std::size_t size) noexcept {
+  return choice == Compress::always ||
+         (choice == Compress::automatic && size >= settings.threshold);
+}
+
 /// Compresses messages. One thread at a time.
 class Deflater {
  public:

@@ -164,14 +164,15 @@ std::optional<FrameEvent> FrameReader::take_control(std::span<std::byte>& input)
 FrameEvent FrameReader::finish_message(std::span<std::byte> payload) {
   stage_ = Stage::header;
   open_ = false;
+  FrameEvent event;
   const bool is_checked = delivered_ && !compressed_;
   if (compressed_) {
+    event.compressed_size = payload.size();
     if (const auto failure = inflate(payload)) return *failure;
   }
   if (opcode_ == Opcode::text && !is_checked && !is_text(as_text(payload))) {
     return fail(CloseCode::invalid_data, kNoText);
   }
-  FrameEvent event;
   event.kind = FrameEvent::Kind::message;
   event.opcode = opcode_;
   event.payload = payload;

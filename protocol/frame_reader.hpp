@@ -20,8 +20,9 @@ struct FrameEvent {
   enum class Kind : std::uint8_t { need_more, message, ping, pong, close, error };
 
   Kind kind = Kind::need_more;
-  Opcode opcode = Opcode::binary;         ///< message: text or binary
-  std::span<std::byte> payload = {};      ///< message, ping, pong: unmasked
+  Opcode opcode = Opcode::binary;                   ///< message: text or binary
+  std::span<std::byte> payload = {};                ///< message, ping, pong: unmasked, and inflated
+  std::optional<std::size_t> compressed_size = {};  ///< message: if it came compressed
   CloseCode code = CloseCode::no_status;  ///< close: the peer's, `no_status` if its body was empty;
                                           ///< error: what to close with
   std::string_view reason = {};           ///< close: the peer's; error: ours, under 123 bytes

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "protocol/extensions.hpp"
+
 namespace webshocket::protocol {
 namespace {
 
@@ -168,7 +170,7 @@ std::string encode_key(std::span<const std::byte, 16> random) {
 }
 
 void write_upgrade_reply(Buffer& out, std::string_view key,
-                         std::optional<std::string_view> subprotocol,
+                         std::optional<std::string_view> subprotocol, std::string_view extensions,
                          std::span<const HttpHeader> extra) {
   out.append("HTTP/1.1 101 Switching Protocols\r\n");
   if (subprotocol && is_token(*subprotocol)) {
@@ -177,6 +179,7 @@ void write_upgrade_reply(Buffer& out, std::string_view key,
   write_header(out, "Connection", "upgrade");
   write_header(out, "Upgrade", "websocket");
   write_header(out, "Sec-WebSocket-Accept", accept_key(key));
+  if (!extensions.empty()) write_header(out, kExtensionsHeader, extensions);
   write_extra(out, extra);
   out.append("\r\n");
 }
@@ -202,6 +205,7 @@ bool write_upgrade_request(Buffer& out, const UpgradeRequestOptions& options) {
     }
     write_header(out, "Sec-WebSocket-Protocol", list);
   }
+  if (!options.extensions.empty()) write_header(out, kExtensionsHeader, options.extensions);
   write_extra(out, options.headers);
   out.append("\r\n");
   return true;
@@ -222,10 +226,6 @@ std::optional<std::string> check_upgrade_reply(const HttpReply& reply, std::stri
   const std::string* accept = reply.find("Sec-WebSocket-Accept");
   if (accept == nullptr || reply.count("Sec-WebSocket-Accept") != 1 || *accept != accept_key(key)) {
     return "The server's Sec-WebSocket-Accept does not belong to our key.";
-  }
-  if (const std::string* extension = reply.find("Sec-WebSocket-Extensions");
-      extension != nullptr && !extension->empty()) {
-    return "The server uses an extension that was not offered: " + first_line(*extension);
   }
   if (const std::string* subprotocol = reply.find("Sec-WebSocket-Protocol");
       subprotocol != nullptr &&

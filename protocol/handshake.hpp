@@ -1,4 +1,4 @@
-/// The opening handshake of RFC 6455, both ends. No extension is ever offered or granted.
+/// The opening handshake of RFC 6455, both ends. What extensions are about is in extensions.hpp.
 #pragma once
 
 #include <array>
@@ -38,10 +38,10 @@ std::string accept_key(std::string_view key);
 std::string encode_key(std::span<const std::byte, 16> random);
 
 /// The 101. Headers of `extra` that belong to the handshake or could end their line are left out,
-/// and so is a subprotocol that is no token.
+/// and so is a subprotocol that is no token. `extensions`: from `accept_deflate`, or empty.
 void write_upgrade_reply(Buffer& out, std::string_view key,
                          std::optional<std::string_view> subprotocol,
-                         std::span<const HttpHeader> extra = {});
+                         std::string_view extensions = {}, std::span<const HttpHeader> extra = {});
 
 /// Headers that the handshake itself is made of, in any case.
 bool belongs_to_handshake(std::string_view name) noexcept;
@@ -54,6 +54,7 @@ struct UpgradeRequestOptions {
   std::string target;  ///< path and query, percent-encoded
   std::string key;     ///< from `encode_key`
   std::vector<std::string> subprotocols = {};
+  std::string extensions = {};           ///< from `deflate_offer`
   std::vector<HttpHeader> headers = {};  ///< besides; left out as in `write_upgrade_reply`
 };
 
@@ -62,6 +63,7 @@ struct UpgradeRequestOptions {
 [[nodiscard]] bool write_upgrade_request(Buffer& out, const UpgradeRequestOptions& options);
 
 /// What is wrong with the server's answer, for people to read; nothing if the connection is open.
+/// The extensions are for `read_deflate_reply` to judge.
 std::optional<std::string> check_upgrade_reply(const HttpReply& reply, std::string_view key,
                                                std::span<const std::string> offered);
 

@@ -30,15 +30,14 @@ class PerMessageDeflate {
   /// The peer gets a compressed message that was made elsewhere, or does not get the last of ours.
   void forget() noexcept { must_forget_ = true; }
 
-  /// Whether the peer can look back far enough for what `Deflater::shared` makes of a message of
-  /// that size.
-  bool can_share(std::size_t size) const noexcept {
-    return can_share_all() || size <= std::size_t{1} << our_window_bits_;
-  }
-  /// The same for every size.
-  bool can_share_all() const noexcept { return our_window_bits_ >= shared_window_bits_; }
+  /// Whether the peer can look back far enough for all that `Deflater::shared` makes.
+  bool can_share() const noexcept { return our_window_bits_ >= shared_window_bits_; }
 
  private:
+  bool can_share(std::size_t size) const noexcept {
+    return can_share() || size <= std::size_t{1} << our_window_bits_;
+  }
+
   std::unique_ptr<Deflater> deflater_;
   std::unique_ptr<Inflater> inflater_;
   std::uint8_t our_window_bits_;

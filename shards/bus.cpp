@@ -149,11 +149,8 @@ std::size_t Bus::producer_count() const {
 // --- Bus
 // ------------------------------------------------------------------------------------------
 
-Bus::Bus(std::size_t shards, std::size_t inbox_limit, std::size_t fragment_size)
-    : inbox_limit_(inbox_limit),
-      fragment_size_(fragment_size),
-      seed_(random_seed()),
-      census_(shards, seed_) {
+Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing)
+    : inbox_limit_(inbox_limit), framing_(framing), seed_(random_seed()), census_(shards, seed_) {
   inboxes_.reserve(shards);
   for (std::size_t i = 0; i < shards; ++i) inboxes_.push_back(std::make_unique<Inbox>());
 }
@@ -179,6 +176,26 @@ bool Bus::post_control(std::size_t shard, Inbox::Control control) {
   return true;
 }
 
+std::shared_ptr<const Message> Bus::freeze(PacketSource source,
+                                           std::optional<std::string_view> channel,
+                                           const Content& content, Forms forms,
+                                           const Framing& framing) {
+  auto message = Message::freeze(source, channel, content, forms, framing);
+  if (message != nullptr && message->deflated().messages != 0) {
+    const DeflateTotals& deflated = message->deflated();
+    deflated_messages_.fetch_add(deflated.messages, std::memory_order_relaxed);
+    deflated_in_.fetch_add(deflated.bytes_in, std::memory_order_relaxed);
+    deflated_out_.fetch_add(deflated.bytes_out, std::memory_order_relaxed);
+  }
+  return message;
+}
+
+DeflateTotals Bus::deflated() const noexcept {
+  return {deflated_messages_.load(std::memory_order_relaxed),
+          deflated_in_.load(std::memory_order_relaxed),
+          deflated_out_.load(std::memory_order_relaxed)};
+}
+
 bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
                   const Predicate& predicate, std::vector<std::string>* lacking) {
   if (closed()) return false;
@@ -195,7 +212,7 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
       all |= forms;
     }
     if (all.empty()) continue;
-    auto message = Message::freeze(PacketSource::channel, channel, content, all, fragment_size_);
+    auto message = freeze(PacketSource::channel, channel, content, all, framing_);
     if (lacking != nullptr && (message == nullptr || !message->lacks().empty())) {
       lacking->emplace_back(channel);
     }
@@ -220,8 +237,7 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
     all |= forms;
   }
   if (all.empty()) return true;
-  auto message =
-      Message::freeze(PacketSource::broadcast, std::nullopt, content, all, fragment_size_);
+  auto message = freeze(PacketSource::broadcast, std::nullopt, content, all, framing_);
   if (message == nullptr) return true;
   auto delivery = std::make_shared<Delivery>();
   delivery->target = Delivery::Target::everybody;
@@ -278,9 +294,11 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
   return SendStatus::ok;
 }
 
-SendStatus Bus::send(const Uid& uid, Form form, const Content& content) {
+SendStatus Bus::send(const Uid& uid, Form form, const Content& content, std::size_t fragment_size) {
   if (closed()) return SendStatus::dropped;
-  auto message = Message::freeze(PacketSource::custom, std::nullopt, content, form, fragment_size_);
+  Framing framing = framing_;
+  if (fragment_size != 0) framing.fragment_size = fragment_size;
+  auto message = freeze(PacketSource::custom, std::nullopt, content, form, framing);
   if (message == nullptr) throw PacketError("the value cannot be written in the peer's format");
   auto delivery = std::make_shared<Delivery>();
   delivery->uid = uid;

@@ -108,7 +108,7 @@ class Receiver {
 
 class Bus final : public webshocket::detail::Router, public std::enable_shared_from_this<Bus> {
  public:
-  Bus(std::size_t shards, std::size_t inbox_limit, std::size_t fragment_size);
+  Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing);
   ~Bus() override;
 
   std::size_t shards() const noexcept { return inboxes_.size(); }
@@ -127,11 +127,15 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
                const Predicate& predicate, std::vector<std::string>* lacking = nullptr);
   bool broadcast(std::size_t route, const Content& content, const Predicate& predicate);
 
-  SendStatus send(const Uid& uid, Form form, const Content& content) override;
+  SendStatus send(const Uid& uid, Form form, const Content& content,
+                  std::size_t fragment_size) override;
   bool post(const Uid& uid, std::function<void(Connection&)> fn) override;
 
   /// As many as threads have posted at the same time, not as there have been threads.
   std::size_t producer_count() const;
+
+  /// What was compressed for all who get it, once.
+  DeflateTotals deflated() const noexcept;
 
   /// From here on nothing is accepted any more.
   void close() noexcept { closed_.store(true, std::memory_order_release); }
@@ -158,6 +162,10 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
     std::vector<bool> shards;  ///< which get it
   };
 
+  std::shared_ptr<const Message> freeze(PacketSource source,
+                                        std::optional<std::string_view> channel,
+                                        const Content& content, Forms forms,
+                                        const Framing& framing);
   Producer& producer();
   Producer& lend_producer();
   void return_producer(Producer& producer) noexcept;
@@ -165,11 +173,14 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
 
   std::size_t inbox_limit_;
-  std::size_t fragment_size_;
+  Framing framing_;
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   Census census_;
   std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> deflated_messages_{0};
+  std::atomic<std::uint64_t> deflated_in_{0};
+  std::atomic<std::uint64_t> deflated_out_{0};
   mutable std::mutex
       producers_mutex_;  ///< at a thread's first post and at its end, never in between
   std::vector<std::unique_ptr<Producer>> producers_;

@@ -97,6 +97,7 @@ void ClientConnection::say_request() noexcept {
   std::array<std::byte, 16> random;
   protocol::draw_random(random);
   request.key = protocol::encode_key(random);
+  if (rules_.compression.enabled) request.extensions = protocol::deflate_offer(rules_.compression);
   bool written = false;
   write([&](protocol::Buffer& out) { written = protocol::write_upgrade_request(out, request); });
   if (!written) fail_opening("the host or the path cannot stand in an HTTP request", true);
@@ -121,12 +122,16 @@ void ClientConnection::take_reply(std::span<const std::byte> rest) {
     const int status = reply.status == 101 ? 0 : reply.status;
     return fail_opening(std::move(*complaint), !may_pass(status), status);
   }
+  auto extensions = protocol::read_deflate_reply(reply, rules_.compression);
+  if (auto* complaint = std::get_if<std::string>(&extensions)) {
+    return fail_opening(std::move(*complaint), true);
+  }
   if (handshake_->opening.needs_subprotocol && reply.find("Sec-WebSocket-Protocol") == nullptr) {
     return fail_opening("the server does not speak " + request.subprotocols.front(), true);
   }
   handshake_.reset();
   ending_.was_open = true;
-  begin_frames();
+  begin_frames(std::get<std::optional<protocol::DeflateTerms>>(extensions));
   owner_->on_open();
   if (rest.empty() || (phase_ != Phase::open && phase_ != Phase::closing)) return;
   // The first frames came with the reply. They lie in the reactor's buffer, which is ours to write.
@@ -177,10 +182,11 @@ void ClientConnection::on_send_failed(int error) noexcept {
 // --- open -------------------------------------------------------------------------------------
 
 void ClientConnection::send(Opcode opcode, std::span<const std::byte> message,
-                            std::size_t fragment_size) noexcept {
+                            std::size_t fragment_size, Compress choice) noexcept {
   if (phase_ != Phase::open) return;
+  const Body body = body_of(message, choice);
   write([&](protocol::Buffer& out) {
-    protocol::write_message(out, opcode, message, fragment_size, mask());
+    protocol::write_message(out, opcode, body.bytes, fragment_size, mask(), body.compressed);
   });
 }
 

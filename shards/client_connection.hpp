@@ -76,7 +76,8 @@ class ClientConnection final : public Endpoint {
   void give_up(std::string_view complaint) noexcept;
 
   /// Dropped unless it is open.
-  void send(Opcode opcode, std::span<const std::byte> message, std::size_t fragment_size) noexcept;
+  void send(Opcode opcode, std::span<const std::byte> message, std::size_t fragment_size,
+            Compress choice) noexcept;
   /// The owner need not wait any more.
   void go_on_reading() noexcept;
 

@@ -176,8 +176,12 @@ void Endpoint::free_if_done() noexcept {
 
 // --- frames -----------------------------------------------------------------------------------
 
-void Endpoint::begin_frames() noexcept {
+void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) noexcept {
   phase_ = Phase::open;
+  if (terms) {
+    deflate_ =
+        std::make_unique<protocol::PerMessageDeflate>(*terms, rules().role, rules().compression);
+  }
   heard_ = reactor_.now();
   set_deadline(rules().ping_interval);
 }
@@ -193,7 +197,7 @@ void Endpoint::take_frames(std::span<std::byte> input) noexcept {
       set_reading(false);
       break;
     }
-    take_event(reader_->read(input, limits.max_message));
+    take_event(reader_->read(input, limits.max_message, deflate_.get()));
   }
   settle_reader();
 }
@@ -225,6 +229,12 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
     case Kind::need_more:
       return;
     case Kind::message:
+      if (event.compressed_size) {
+        auto& counters = reactor_.counters();
+        counters.messages_inflated.add();
+        counters.inflate_bytes_in.add(*event.compressed_size);
+        counters.inflate_bytes_out.add(event.payload.size());
+      }
       if (phase_ == Phase::open) take_message(event.opcode, event.payload);
       return;
     case Kind::ping:
@@ -263,6 +273,20 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
 Outbox& Endpoint::outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
   return *outbox_;
+}
+
+Endpoint::Body Endpoint::body_of(std::span<const std::byte> message, Compress choice) {
+  const Compression& settings = rules().compression;
+  if (deflate_ == nullptr || !protocol::is_worth_deflating(settings, choice, message.size())) {
+    return {message};
+  }
+  protocol::Buffer& deflated = reactor_.deflate_scratch();
+  if (!deflate_->deflate(message, settings, deflated)) return {message};
+  auto& counters = reactor_.counters();
+  counters.messages_deflated.add();
+  counters.deflate_bytes_in.add(message.size());
+  counters.deflate_bytes_out.add(deflated.size());
+  return {deflated.span(), true};
 }
 
 void Endpoint::has_written(std::size_t own_bytes_before) noexcept {

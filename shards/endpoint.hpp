@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "protocol/frame_header.hpp"
 #include "protocol/frame_reader.hpp"
 #include "protocol/mask.hpp"
+#include "protocol/per_message_deflate.hpp"
 #include "shards/loop.hpp"
 #include "shards/outbox.hpp"
 #include "shards/reactor.hpp"
@@ -38,6 +40,7 @@ struct EndpointRules {
   std::chrono::nanoseconds ping_interval{0};
   std::chrono::nanoseconds ping_timeout{0};
   std::chrono::nanoseconds close_timeout{0};
+  Compression compression = {};
 };
 
 class Endpoint : private webshocket::detail::TimerNode {
@@ -126,8 +129,8 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   // --- frames -----------------------------------------------------------------------------------
 
-  /// From here on it speaks frames.
-  void begin_frames() noexcept;
+  /// From here on it speaks frames, compressed ones too if `terms` say so.
+  void begin_frames(const std::optional<protocol::DeflateTerms>& terms) noexcept;
   void take_frames(std::span<std::byte> input) noexcept;
   /// Input that was held back is parsed, and the socket is read again.
   void take_held_back() noexcept;
@@ -135,7 +138,16 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   // --- output -----------------------------------------------------------------------------------
 
+  /// A message as it is to be framed.
+  struct Body {
+    std::span<const std::byte> bytes;
+    bool compressed = false;
+  };
+
   Outbox& outbox();
+  /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
+  /// `deflate_->forget()` be called. What it shows holds until the next call on this thread.
+  Body body_of(std::span<const std::byte> message, Compress choice);
   template <class Write>
   void write(Write&& write) {
     Outbox& to = outbox();
@@ -155,6 +167,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   Poll poll_;
   Socket socket_;
   std::unique_ptr<TlsStream> tls_;  ///< over the socket; none: it speaks for itself
+  std::unique_ptr<protocol::PerMessageDeflate> deflate_;  ///< none: there is no compression
   Phase phase_;
   bool reading_ = true;
   bool wants_write_ = false;

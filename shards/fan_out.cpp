@@ -18,7 +18,8 @@ class Frames {
       : delivery_(delivery), bytes_(bytes) {}
 
   /// Nothing if the message was not made in that form: the recipient came after the publish.
-  const FrameRef* of(Form form) {
+  const FrameRef* of(Form wanted) {
+    const Form form = delivery_.message->given_as(wanted);
     FrameRef& frame = frames_[static_cast<std::size_t>(form)];
     if (!frame) {
       if (delivery_.message->frames(form).empty()) return nullptr;

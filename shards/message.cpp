@@ -1,10 +1,15 @@
 #include "shards/message.hpp"
 
+#include "protocol/deflate.hpp"
 #include "protocol/frame_writer.hpp"
 #include "protocol/packet_codec.hpp"
 
 namespace webshocket::shards {
 namespace {
+
+using webshocket::detail::is_deflate;
+using webshocket::detail::plain;
+using webshocket::detail::with_deflate;
 
 constexpr std::size_t kScratchKept = 256 * 1024;
 
@@ -18,7 +23,7 @@ constexpr std::array<std::span<const Form>, 3> kEncodings{kMsgpack, kJson, kRaw}
 
 std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view> channel,
                              const Content& content, Form form, protocol::Buffer& out) noexcept {
-  if (form == Form::raw) {
+  if (plain(form) == Form::raw) {
     return protocol::encode_raw(
         content.packet != nullptr ? Payload(content.packet->data) : content.data, out);
   }
@@ -33,8 +38,9 @@ std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view
 std::shared_ptr<const Message> Message::freeze(PacketSource source,
                                                std::optional<std::string_view> channel,
                                                const Content& content, Forms forms,
-                                               std::size_t fragment_size) {
+                                               const Framing& framing) {
   static thread_local protocol::Buffer scratch;
+  static thread_local protocol::Buffer deflated;
   auto message = std::make_shared<Message>();
   // A packet that is handed in names no channel of its own: it gets the one it is published to.
   Packet addressed;
@@ -45,27 +51,56 @@ std::shared_ptr<const Message> Message::freeze(PacketSource source,
     addressed_content.packet = &addressed;
   }
   for (const std::span<const Form> twins : kEncodings) {
-    scratch.clear();
-    std::optional<Opcode> opcode;
-    bool encoded = false;
+    Forms wanted;
+    bool deflate = false;
     for (const Form form : twins) {
-      if (!forms.has(form)) continue;
-      if (!encoded) opcode = encode(source, channel, addressed_content, form, scratch);
-      encoded = true;
-      if (!opcode) {
-        message->lacks_.add(form);
-        continue;
+      if (forms.has(form)) wanted.add(form);
+      if (!forms.has(with_deflate(form))) continue;
+      wanted.add(with_deflate(form));
+      deflate = true;
+    }
+    if (wanted.empty()) continue;
+    scratch.clear();
+    const std::optional<Opcode> opcode =
+        encode(source, channel, addressed_content, twins.front(), scratch);
+    if (!opcode) {
+      message->lacks_ |= wanted;
+      continue;
+    }
+    deflate = deflate &&
+              protocol::is_worth_deflating(framing.compression, content.compress, scratch.size());
+    if (deflate) {
+      deflated.clear();
+      deflate = protocol::Deflater::shared(framing.compression).deflate(scratch.span(), deflated);
+    }
+    if (deflate) {
+      message->deflated_.messages += 1;
+      message->deflated_.bytes_in += scratch.size();
+      message->deflated_.bytes_out += deflated.size();
+    }
+    for (const Form form : twins) {
+      const Opcode shown = form == Form::raw ? *opcode : opcode_of(form);
+      const bool wants_deflated = wanted.has(with_deflate(form));
+      if (wanted.has(form) || (wants_deflated && !deflate)) {
+        message->frame(form, shown, scratch.span(), framing.fragment_size, false);
       }
-      protocol::Buffer& frames = message->frames_[static_cast<std::size_t>(form)];
-      frames.reserve(protocol::framed_size(scratch.size(), fragment_size));
-      protocol::write_message(frames, form == Form::raw ? *opcode : opcode_of(form), scratch.span(),
-                              fragment_size);
-      message->size_ += frames.size();
+      if (wants_deflated && deflate) {
+        message->frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
+      }
     }
   }
   scratch.release(kScratchKept);
+  deflated.release(kScratchKept);
   if (message->size_ == 0) return nullptr;
   return message;
+}
+
+void Message::frame(Form form, Opcode opcode, std::span<const std::byte> payload,
+                    std::size_t fragment_size, bool compressed) {
+  protocol::Buffer& frames = frames_[static_cast<std::size_t>(form)];
+  frames.reserve(protocol::framed_size(payload.size(), fragment_size));
+  protocol::write_message(frames, opcode, payload, fragment_size, {}, compressed);
+  size_ += frames.size();
 }
 
 }  // namespace webshocket::shards

@@ -20,6 +20,7 @@ namespace webshocket::shards {
 using webshocket::detail::Content;
 using webshocket::detail::Form;
 using webshocket::detail::kForms;
+using webshocket::detail::kPlainForms;
 
 /// A set of forms.
 class Forms {
@@ -41,17 +42,35 @@ class Forms {
   std::uint8_t bits_ = 0;
 };
 
+/// How messages become frames.
+struct Framing {
+  std::size_t fragment_size = 0;  ///< 0: never fragment
+  Compression compression = {};
+};
+
+/// What compression has done: of `messages`, `bytes_in` became `bytes_out`.
+struct DeflateTotals {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
 /// One message as frames, in every form that somebody wants. Immutable, so any thread may read it.
 class Message {
  public:
   /// Encodes `content` as a packet from `source`. A form that cannot hold the value is left out:
-  /// see `lacks`. Null if none is left.
+  /// see `lacks`. Null if none is left. What the compressed forms share is compressed once; where
+  /// it is not worth it they are the plain ones.
   static std::shared_ptr<const Message> freeze(PacketSource source,
                                                std::optional<std::string_view> channel,
                                                const Content& content, Forms forms,
-                                               std::size_t fragment_size);
+                                               const Framing& framing);
 
-  /// The frames, or nothing if it was not made in that form.
+  /// The form that somebody who wants `form` gets it in: that one, or the plain one in its place.
+  Form given_as(Form form) const noexcept {
+    return frames(form).empty() ? webshocket::detail::plain(form) : form;
+  }
+  /// The frames, or nothing if it was not made in exactly that form.
   std::span<const std::byte> frames(Form form) const noexcept {
     return frames_[static_cast<std::size_t>(form)].span();
   }
@@ -59,11 +78,16 @@ class Message {
   std::size_t size() const noexcept { return size_; }
   /// The forms that were asked for and cannot hold the value.
   Forms lacks() const noexcept { return lacks_; }
+  const DeflateTotals& deflated() const noexcept { return deflated_; }
 
  private:
+  void frame(Form form, Opcode opcode, std::span<const std::byte> payload,
+             std::size_t fragment_size, bool compressed);
+
   std::array<protocol::Buffer, kForms> frames_;
   std::size_t size_ = 0;
   Forms lacks_;
+  DeflateTotals deflated_;
 };
 
 /// Encodes one packet, unframed, in one form. The opcode that it is to be sent with, or nothing if
@@ -73,7 +97,7 @@ std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view
 
 /// How a form's messages are framed. Raw messages bring their own opcode.
 constexpr Opcode opcode_of(Form form) noexcept {
-  return form == Form::json_text ? Opcode::text : Opcode::binary;
+  return webshocket::detail::plain(form) == Form::json_text ? Opcode::text : Opcode::binary;
 }
 
 /// What shards pay for the messages that their outboxes refer to.
@@ -92,7 +116,10 @@ class SharedBytes {
 class Frame {
  public:
   Frame(std::shared_ptr<const Message> message, Form form, SharedBytes& bytes) noexcept
-      : message_(std::move(message)), frames_(message_->frames(form)), shared_(bytes) {
+      : message_(std::move(message)),
+        frames_(message_->frames(form)),
+        shared_(bytes),
+        is_deflated_(webshocket::detail::is_deflate(form)) {
     shared_.total_ += frames_.size();
   }
   Frame(const Frame&) = delete;
@@ -100,6 +127,7 @@ class Frame {
   ~Frame() { shared_.total_ -= frames_.size(); }
 
   std::span<const std::byte> bytes() const noexcept { return frames_; }
+  bool is_deflated() const noexcept { return is_deflated_; }
 
  private:
   friend class FrameRef;
@@ -107,6 +135,7 @@ class Frame {
   std::span<const std::byte> frames_;
   SharedBytes& shared_;
   std::uint32_t references_ = 0;
+  bool is_deflated_;
 };
 
 /// One thread's reference.
@@ -130,6 +159,7 @@ class FrameRef {
 
   explicit operator bool() const noexcept { return frame_ != nullptr; }
   std::span<const std::byte> bytes() const noexcept { return frame_->bytes(); }
+  bool is_deflated() const noexcept { return frame_->is_deflated(); }
 
  private:
   Frame* frame_ = nullptr;

@@ -90,6 +90,10 @@ class Reactor : public webshocket::detail::Hub {
     scratch_.clear();
     return scratch_;
   }
+  protocol::Buffer& deflate_scratch() noexcept {
+    deflate_scratch_.clear();
+    return deflate_scratch_;
+  }
   Document& document() noexcept { return document_; }
   std::span<iovec> parts() noexcept { return parts_; }
 
@@ -196,6 +200,7 @@ class Reactor : public webshocket::detail::Hub {
 
   std::vector<std::byte> read_buffer_;
   protocol::Buffer scratch_;
+  protocol::Buffer deflate_scratch_;
   Document document_;
   std::array<iovec, 256> parts_;
   std::array<std::vector<std::unique_ptr<protocol::FrameReader>>, 2> readers_;  ///< by role

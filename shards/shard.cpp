@@ -57,7 +57,8 @@ Shard::Shard(Site& site, std::size_t index)
              .max_message = site.config.max_message,
              .ping_interval = site.config.ping_interval,
              .ping_timeout = site.config.ping_timeout,
-             .close_timeout = site.config.close_timeout},
+             .close_timeout = site.config.close_timeout,
+             .compression = site.config.compression},
       mailbox_(std::make_shared<ShardMailbox>(site.bus, index)),
       channels_({.seed = random_seed()}) {}
 

@@ -103,6 +103,7 @@ void TcpConnection::close_slow(std::string_view reason) noexcept {
 
 bool TcpConnection::deliver(const FrameRef& frame) noexcept {
   if (phase_ != Phase::open || !admit(frame.bytes().size())) return false;
+  if (frame.is_deflated()) deflate_->forget();
   outbox().push(frame);
   shard().counters().messages_sent.add();
   shard().mark_dirty(*this);
@@ -118,9 +119,13 @@ SendStatus TcpConnection::do_send(const Content& content, std::size_t fragment_s
                       std::string(to_string(format())));
   }
   if (fragment_size == 0) fragment_size = shard().config().fragment_size;
-  if (!admit(protocol::framed_size(scratch.size(), fragment_size))) return SendStatus::dropped;
+  const Body body = body_of(scratch.span(), content.compress);
+  if (!admit(protocol::framed_size(body.bytes.size(), fragment_size))) {
+    if (body.compressed) deflate_->forget();
+    return SendStatus::dropped;
+  }
   write([&](protocol::Buffer& out) {
-    protocol::write_message(out, *opcode, scratch.span(), fragment_size);
+    protocol::write_message(out, *opcode, body.bytes, fragment_size, {}, body.compressed);
   });
   shard().counters().messages_sent.add();
   return do_writable() ? SendStatus::ok : SendStatus::congested;
@@ -133,8 +138,10 @@ bool TcpConnection::do_respond(std::string_view call_id, Payload response,
   if (!protocol::encode_response(format(), call_id, response, error, is_stream, is_end, scratch)) {
     return false;
   }
+  const Body body = body_of(scratch.span(), Compress::automatic);
   write([&](protocol::Buffer& out) {
-    protocol::write_message(out, opcode_of(form()), scratch.span(), shard().config().fragment_size);
+    protocol::write_message(out, opcode_of(form()), body.bytes, shard().config().fragment_size, {},
+                            body.compressed);
   });
   shard().counters().messages_sent.add();
   return true;

@@ -18,6 +18,7 @@
 #include <webshocket/connection.hpp>
 #include <webshocket/upgrade.hpp>
 
+#include "protocol/extensions.hpp"
 #include "protocol/handshake.hpp"
 #include "shards/census.hpp"
 #include "shards/endpoint.hpp"
@@ -36,6 +37,7 @@ struct Move {
   Upgrade upgrade = Upgrade::accept();
   std::string key;
   std::optional<std::string> subprotocol;
+  std::optional<protocol::DeflateAnswer> deflate;
   std::vector<std::byte> unread;
   Slot slot;
 };

@@ -32,6 +32,7 @@ struct TcpConnection::Handshake {
   std::size_t route = 0;
   std::string key;
   std::optional<std::string> subprotocol;
+  std::optional<protocol::DeflateAnswer> deflate;
   Slot slot;
   Upgrade answer = Upgrade::accept();
   bool is_raw_path = false;

@@ -49,7 +49,7 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
   if (!waiting && !must_wait()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
-  if (form() != Form::raw && calls_in_flight() != 0) {
+  if (format() != Format::raw && calls_in_flight() != 0) {
     const Packet packet =
         protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
     if (detail::is_abort(packet)) return detail::dispatch(handler(), *this, packet);
@@ -58,7 +58,7 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
 }
 
 void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) noexcept {
-  if (form() == Form::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
+  if (format() == Format::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
   const Packet packet =
       protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
   detail::dispatch(handler(), *this, packet);

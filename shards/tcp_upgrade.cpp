@@ -217,6 +217,7 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   if (const auto chosen = protocol::choose_subprotocol(offer.subprotocols)) {
     handshake_->subprotocol = std::string(*chosen);
   }
+  handshake_->deflate = protocol::accept_deflate(head, site.config.compression);
 
   phase_ = Phase::deciding;
   Handler& decider = shard().handler(route);
@@ -264,8 +265,8 @@ void TcpConnection::decide(Upgrade answer) noexcept {
   }
   shard().counters().handshakes_pending.subtract();
   finish_upgrade({handshake_->route, std::move(answer), std::move(handshake_->key),
-                  std::move(handshake_->subprotocol), std::move(handshake_->unread),
-                  std::move(handshake_->slot)});
+                  std::move(handshake_->subprotocol), std::move(handshake_->deflate),
+                  std::move(handshake_->unread), std::move(handshake_->slot)});
 }
 
 void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
@@ -279,6 +280,7 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
                         std::move(answer),
                         std::move(handshake_->key),
                         std::move(handshake_->subprotocol),
+                        std::move(handshake_->deflate),
                         std::move(handshake_->unread),
                         std::move(handshake_->slot)};
   doom();
@@ -292,15 +294,24 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
 void TcpConnection::finish_upgrade(Move move) noexcept {
   handshake_.reset();
   slot_ = std::move(move.slot);
-  establish(shard().handler(move.route), form_of(move.upgrade, move.subprotocol));
   std::vector<protocol::HttpHeader> extra;
   for (auto& [name, value] : move.upgrade.headers) {
     extra.push_back({std::move(name), std::move(value)});
   }
+  std::optional<protocol::DeflateTerms> terms;
+  std::string_view extensions;
+  if (move.deflate) {
+    terms = move.deflate->terms;
+    extensions = move.deflate->text;
+  }
   write([&](protocol::Buffer& out) {
-    protocol::write_upgrade_reply(out, move.key, move.subprotocol, extra);
+    protocol::write_upgrade_reply(out, move.key, move.subprotocol, extensions, extra);
   });
-  begin_frames();
+  begin_frames(terms);
+  Form form = form_of(move.upgrade, move.subprotocol);
+  // Who looks back less far than what is made for all cannot have that.
+  if (deflate_ != nullptr && deflate_->can_share()) form = detail::with_deflate(form);
+  establish(shard().handler(move.route), form);
   set_state(ConnectionState::connected);
   for (auto& [key, value] : move.upgrade.session_values) session()[key] = std::move(value);
   set_reading(true);

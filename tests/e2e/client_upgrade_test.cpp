@@ -76,7 +76,7 @@ TEST_CASE("a 101 that is not what the standard wants is final") {
   CHECK(refused("webshocket.v1", "chat") ==
         "The server chose a subprotocol that was not offered: chat");
   CHECK(refused("Upgrade:", "Sec-WebSocket-Extensions: permessage-deflate\r\nUpgrade:") ==
-        "The server uses an extension that was not offered: permessage-deflate");
+        "The server's extensions: permessage-deflate was not offered");
 }
 
 TEST_CASE("a server that chooses no subprotocol") {

@@ -37,6 +37,8 @@ using webshocket::shards::Receiver;
 
 namespace {
 
+const webshocket::shards::Framing kFraming{.fragment_size = 65'536};
+
 // Sanitizers make each post some ten times as dear.
 constexpr int kScale = webshocket::test::kSanitized ? 1 : 10;
 
@@ -85,7 +87,7 @@ bool publish(Bus& bus, std::string_view channel, Payload data = "x") {
 }  // namespace
 
 TEST_CASE("a publish goes to the shards where somebody could want it, and to no other") {
-  const auto bus = std::make_shared<Bus>(3, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(3, 0, kFraming);
   bus->census().raise(0, bus->census().bucket_of("room"), Form::msgpack);
   bus->census().raise(2, Census::kPatterns, Form::raw);
   CHECK(publish(*bus, "room"));
@@ -108,14 +110,14 @@ TEST_CASE("a publish goes to the shards where somebody could want it, and to no 
 }
 
 TEST_CASE("nobody wants it: that is no failure") {
-  const auto bus = std::make_shared<Bus>(2, 1, 65'536);
+  const auto bus = std::make_shared<Bus>(2, 1, kFraming);
   CHECK(publish(*bus, "room"));
   CHECK(bus->broadcast(0, {Payload("x"), nullptr}, {}));
   CHECK(waiting(bus->inbox(0)) + waiting(bus->inbox(1)) == 0);
 }
 
 TEST_CASE("a shard's own thread gets it at once, after the others have got theirs") {
-  const auto bus = std::make_shared<Bus>(2, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(2, 0, kFraming);
   for (std::size_t shard = 0; shard < 2; ++shard) {
     bus->census().raise(shard, bus->census().bucket_of("room"), Form::raw);
   }
@@ -124,9 +126,9 @@ TEST_CASE("a shard's own thread gets it at once, after the others have got their
     const Bus::Membership membership(*bus, 0, here);
     CHECK(publish(*bus, "room"));
     CHECK(here.channels == std::vector<std::string>{"room"});
-    CHECK(bus->send(uid_on(*bus, 0), Form::raw, {Payload("x"), nullptr}) == SendStatus::ok);
+    CHECK(bus->send(uid_on(*bus, 0), Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::ok);
     CHECK(here.channels.size() == 2);
-    CHECK(bus->send(uid_on(*bus, 1), Form::raw, {Payload("x"), nullptr}) == SendStatus::ok);
+    CHECK(bus->send(uid_on(*bus, 1), Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::ok);
     CHECK(here.channels.size() == 2);
   }
   CHECK(waiting(bus->inbox(0)) == 0);
@@ -137,12 +139,12 @@ TEST_CASE("a shard's own thread gets it at once, after the others have got their
 }
 
 TEST_CASE("a full inbox refuses a publish for all shards, and counts it") {
-  const auto bus = std::make_shared<Bus>(3, 10'000, 65'536);
+  const auto bus = std::make_shared<Bus>(3, 10'000, kFraming);
   for (std::size_t shard = 0; shard < 3; ++shard) {
     bus->census().raise(shard, bus->census().bucket_of("room"), Form::raw);
   }
   const std::string large(6'000, 'x');
-  REQUIRE(bus->send(uid_on(*bus, 1), Form::raw, {Payload(large), nullptr}) == SendStatus::ok);
+  REQUIRE(bus->send(uid_on(*bus, 1), Form::raw, {Payload(large), nullptr}, 0) == SendStatus::ok);
   CHECK_FALSE(publish(*bus, "room", large));
   CHECK(bus->inbox(0).refused() == 0);
   CHECK(bus->inbox(1).refused() == 1);
@@ -161,7 +163,7 @@ TEST_CASE("a full inbox refuses a publish for all shards, and counts it") {
 }
 
 TEST_CASE("several channels in one publish are refused together") {
-  const auto bus = std::make_shared<Bus>(1, 2'000, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 2'000, kFraming);
   bus->census().raise(0, Census::kPatterns, Form::raw);
   const std::array<std::string_view, 3> channels{"a", "b", "c"};
   REQUIRE(publish(*bus, "first"));
@@ -173,20 +175,20 @@ TEST_CASE("several channels in one publish are refused together") {
 }
 
 TEST_CASE("an empty inbox takes any one message") {
-  const auto bus = std::make_shared<Bus>(1, 1'000, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 1'000, kFraming);
   const std::string large(100'000, 'x');
   const Uid uid = mint_uid();
-  CHECK(bus->send(uid, Form::raw, {Payload(large), nullptr}) == SendStatus::ok);
-  CHECK(bus->send(uid, Form::raw, {Payload("x"), nullptr}) == SendStatus::dropped);
+  CHECK(bus->send(uid, Form::raw, {Payload(large), nullptr}, 0) == SendStatus::ok);
+  CHECK(bus->send(uid, Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::dropped);
   CHECK(waiting(bus->inbox(0)) == 1);
-  CHECK(bus->send(uid, Form::raw, {Payload(large), nullptr}) == SendStatus::ok);
+  CHECK(bus->send(uid, Form::raw, {Payload(large), nullptr}, 0) == SendStatus::ok);
 }
 
 TEST_CASE("control and posted work pass a full inbox") {
-  const auto bus = std::make_shared<Bus>(1, 100, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 100, kFraming);
   const Uid uid = mint_uid();
-  REQUIRE(bus->send(uid, Form::raw, {Payload("x"), nullptr}) == SendStatus::ok);
-  REQUIRE(bus->send(uid, Form::raw, {Payload("x"), nullptr}) == SendStatus::dropped);
+  REQUIRE(bus->send(uid, Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::ok);
+  REQUIRE(bus->send(uid, Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::dropped);
   int ran = 0;
   for (int i = 0; i < 1'000; ++i) CHECK(bus->post_control(0, [&] { ++ran; }));
   for (int i = 0; i < 1'000; ++i) CHECK(bus->post(uid, [](Connection&) {}));
@@ -197,28 +199,28 @@ TEST_CASE("control and posted work pass a full inbox") {
 }
 
 TEST_CASE("a value that the peer's format cannot hold is the sender's error") {
-  const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 0, kFraming);
   const auto ext = webshocket::from_msgpack(
       std::vector<std::byte>{std::byte{0xd4}, std::byte{0x05}, std::byte{0x2a}});
-  CHECK_THROWS_AS((void)bus->send(mint_uid(), Form::json_text, {Payload(ext), nullptr}),
+  CHECK_THROWS_AS((void)bus->send(mint_uid(), Form::json_text, {Payload(ext), nullptr}, 0),
                   webshocket::PacketError);
 }
 
 TEST_CASE("a closed bus takes nothing, and destroys on the caller's thread what it is handed") {
-  const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 0, kFraming);
   bus->census().raise(0, Census::kEverybody, Form::raw);
   bus->close();
   const auto watch = std::make_shared<int>(1);
   CHECK_FALSE(publish(*bus, "room"));
   CHECK_FALSE(bus->broadcast(0, {Payload("x"), nullptr}, {}));
-  CHECK(bus->send(mint_uid(), Form::raw, {Payload("x"), nullptr}) == SendStatus::dropped);
+  CHECK(bus->send(mint_uid(), Form::raw, {Payload("x"), nullptr}, 0) == SendStatus::dropped);
   CHECK_FALSE(bus->post(mint_uid(), [watch](Connection&) {}));
   CHECK_FALSE(bus->post_control(0, [watch] {}));
   CHECK(watch.use_count() == 1);
 }
 
 TEST_CASE("uids are spread evenly, and a pin key has one shard") {
-  const auto bus = std::make_shared<Bus>(4, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(4, 0, kFraming);
   std::array<int, 4> counts{};
   for (int i = 0; i < 40'000; ++i) ++counts[bus->shard_of(mint_uid())];
   for (const int count : counts) {
@@ -238,14 +240,14 @@ TEST_CASE("uids are spread evenly, and a pin key has one shard") {
 TEST_CASE("what one thread posts arrives in its order, whatever the others post") {
   constexpr int kThreads = 4;
   const int each = 20'000 * kScale;
-  const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 0, kFraming);
   const Uid uid = mint_uid();
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < each; ++i) {
         const std::string text = std::to_string(t) + " " + std::to_string(i);
-        REQUIRE(bus->send(uid, Form::raw, {Payload(text), nullptr}) == SendStatus::ok);
+        REQUIRE(bus->send(uid, Form::raw, {Payload(text), nullptr}, 0) == SendStatus::ok);
       }
     });
   }
@@ -267,7 +269,7 @@ TEST_CASE("what one thread posts arrives in its order, whatever the others post"
 TEST_CASE("no wake-up is lost: a shard that sleeps whenever it is woken no more gets every post") {
   constexpr int kThreads = 3;
   const std::uint64_t each = 50'000ULL * kScale;
-  const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(1, 0, kFraming);
   const Uid uid = mint_uid();
   std::vector<std::thread> threads;
   // Work without a message costs no encoding, so the threads mostly race for the flag.
@@ -290,7 +292,7 @@ TEST_CASE("no wake-up is lost: a shard that sleeps whenever it is woken no more 
 
 TEST_CASE("ping-pong: each post finds the other side asleep") {
   const int rounds = 5'000 * kScale;
-  const auto bus = std::make_shared<Bus>(2, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(2, 0, kFraming);
   const std::array<Uid, 2> uids{uid_on(*bus, 0), uid_on(*bus, 1)};
   const auto side = [&](std::size_t self) {
     for (int i = 0; i < rounds; ++i) {
@@ -310,7 +312,7 @@ TEST_CASE("ping-pong: each post finds the other side asleep") {
 }
 
 TEST_CASE("short-lived threads hand their producers on") {
-  const auto bus = std::make_shared<Bus>(2, 0, 65'536);
+  const auto bus = std::make_shared<Bus>(2, 0, kFraming);
   const std::array<Uid, 2> uids{uid_on(*bus, 0), uid_on(*bus, 1)};
   const auto post_from_a_thread = [&] {
     std::thread([&] {
@@ -326,7 +328,7 @@ TEST_CASE("short-lived threads hand their producers on") {
 }
 
 TEST_CASE("a thread may outlive the bus, and post to its successor") {
-  auto bus = std::make_shared<Bus>(1, 0, 65'536);
+  auto bus = std::make_shared<Bus>(1, 0, kFraming);
   std::atomic<int> step{0};
   std::thread thread([&] {
     CHECK(bus->post(mint_uid(), [](Connection&) {}));
@@ -336,7 +338,7 @@ TEST_CASE("a thread may outlive the bus, and post to its successor") {
     CHECK(bus->post(mint_uid(), [](Connection&) {}));
   });
   step.wait(0);
-  bus = std::make_shared<Bus>(1, 0, 65'536);
+  bus = std::make_shared<Bus>(1, 0, kFraming);
   step = 2;
   step.notify_one();
   thread.join();
@@ -345,7 +347,7 @@ TEST_CASE("a thread may outlive the bus, and post to its successor") {
 
 TEST_CASE("what is posted while the bus closes is destroyed, however late") {
   for (int round = 0; round < 100 * kScale; ++round) {
-    const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+    const auto bus = std::make_shared<Bus>(1, 0, kFraming);
     const auto token = std::make_shared<int>(0);
     std::atomic<bool> posted{false};
     std::thread poster([&] {
@@ -369,7 +371,7 @@ TEST_CASE("what is posted while the bus closes is destroyed, however late") {
 TEST_CASE("what nobody took is destroyed with the bus") {
   const auto watch = std::make_shared<int>(1);
   {
-    const auto bus = std::make_shared<Bus>(1, 0, 65'536);
+    const auto bus = std::make_shared<Bus>(1, 0, kFraming);
     bus->post(mint_uid(), [watch](Connection&) {});
     bus->post_control(0, [watch] {});
     CHECK(watch.use_count() == 3);

@@ -30,7 +30,7 @@ namespace {
 class Connections {
  public:
   Connections() {
-    site_.bus = std::make_shared<Bus>(1, 0, 0);
+    site_.bus = std::make_shared<Bus>(1, 0, webshocket::shards::Framing{.fragment_size = 0});
     shard_ = std::make_unique<Shard>(site_, 0);
   }
   ~Connections() {

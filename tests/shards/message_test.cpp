@@ -81,7 +81,7 @@ int frame_count(std::span<const std::byte> frames) {
 
 TEST_CASE("only the forms that somebody wants are made") {
   const auto message = Message::freeze(PacketSource::channel, "room", {Payload("hi"), nullptr},
-                                       Form::msgpack, kFragment);
+                                       Form::msgpack, {kFragment});
   REQUIRE(message != nullptr);
   CHECK(message->frames(Form::json_text).empty());
   CHECK(message->frames(Form::json_binary).empty());
@@ -97,13 +97,13 @@ TEST_CASE("only the forms that somebody wants are made") {
 
 TEST_CASE("nobody wants it: there is no message") {
   CHECK(Message::freeze(PacketSource::custom, std::nullopt, {Payload("hi"), nullptr}, Forms(),
-                        kFragment) == nullptr);
+                        {kFragment}) == nullptr);
 }
 
 TEST_CASE("every form has its own frames") {
   const auto message =
       Message::freeze(PacketSource::broadcast, std::nullopt,
-                      {Payload(std::vector<int>{1, 2}), nullptr}, all_forms(), kFragment);
+                      {Payload(std::vector<int>{1, 2}), nullptr}, all_forms(), {kFragment});
   REQUIRE(message != nullptr);
   const std::string json = R"({"source":1,"data":[1,2]})";
   CHECK(received(message->frames(Form::json_text)) == std::pair(Opcode::text, json));
@@ -119,7 +119,7 @@ TEST_CASE("every form has its own frames") {
 TEST_CASE("raw connections get the data alone, with the opcode that suits it") {
   const auto raw = [](Payload data) {
     return received(
-        Message::freeze(PacketSource::custom, std::nullopt, {data, nullptr}, Form::raw, kFragment)
+        Message::freeze(PacketSource::custom, std::nullopt, {data, nullptr}, Form::raw, {kFragment})
             ->frames(Form::raw));
   };
   CHECK(raw("text") == std::pair(Opcode::text, std::string("text")));
@@ -134,7 +134,7 @@ TEST_CASE("a form that cannot hold the value is left out and named") {
   const auto ext = webshocket::from_msgpack(
       std::vector<std::byte>{std::byte{0xd4}, std::byte{0x05}, std::byte{0x2a}});
   const auto message = Message::freeze(PacketSource::custom, std::nullopt, {Payload(ext), nullptr},
-                                       all_forms(), kFragment);
+                                       all_forms(), {kFragment});
   REQUIRE(message != nullptr);
   CHECK_FALSE(message->frames(Form::msgpack).empty());
   CHECK(message->frames(Form::json_text).empty());
@@ -144,14 +144,14 @@ TEST_CASE("a form that cannot hold the value is left out and named") {
   CHECK_FALSE(message->lacks().has(Form::msgpack));
 
   CHECK(Message::freeze(PacketSource::custom, std::nullopt, {Payload(ext), nullptr},
-                        Form::json_text, kFragment) == nullptr);
+                        Form::json_text, {kFragment}) == nullptr);
 }
 
 TEST_CASE("a large message is one buffer of three frames") {
   std::vector<std::byte> data(150'000);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i % 251);
   const auto message = Message::freeze(PacketSource::custom, std::nullopt, {Payload(data), nullptr},
-                                       Form::raw, kFragment);
+                                       Form::raw, {kFragment});
   REQUIRE(message != nullptr);
   const auto frames = message->frames(Form::raw);
   CHECK(frames.size() == 150'000 + 10 + 10 + 4);
@@ -162,7 +162,7 @@ TEST_CASE("a large message is one buffer of three frames") {
   CHECK(std::equal(data.begin(), data.end(), std::as_bytes(std::span(text)).begin()));
 
   const auto whole =
-      Message::freeze(PacketSource::custom, std::nullopt, {Payload(data), nullptr}, Form::raw, 0);
+      Message::freeze(PacketSource::custom, std::nullopt, {Payload(data), nullptr}, Form::raw, {});
   CHECK(frame_count(whole->frames(Form::raw)) == 1);
 }
 
@@ -172,14 +172,14 @@ TEST_CASE("a packet keeps what it says, and gets the channel that it is publishe
   packet.correlation_id = "c1";
   packet.channel = "elsewhere";
   const auto published = Message::freeze(PacketSource::channel, "room", {nullptr, &packet},
-                                         Form::json_text, kFragment);
+                                         Form::json_text, {kFragment});
   const auto seen = received(published->frames(Form::json_text)).second;
   CHECK(seen.find(R"("channel":"room")") != std::string::npos);
   CHECK(seen.find(R"("correlation_id":"c1")") != std::string::npos);
   CHECK(packet.channel == "elsewhere");
 
   const auto sent = Message::freeze(PacketSource::custom, std::nullopt, {nullptr, &packet},
-                                    Form::json_text, kFragment);
+                                    Form::json_text, {kFragment});
   CHECK(received(sent->frames(Form::json_text)).second.find(R"("channel":"elsewhere")") !=
         std::string::npos);
 }
@@ -187,7 +187,7 @@ TEST_CASE("a packet keeps what it says, and gets the channel that it is publishe
 TEST_CASE("a shard counts the bytes it keeps alive once, however many refer to them") {
   SharedBytes shared;
   std::shared_ptr<const Message> message = Message::freeze(
-      PacketSource::custom, std::nullopt, {Payload("hello"), nullptr}, Form::raw, kFragment);
+      PacketSource::custom, std::nullopt, {Payload("hello"), nullptr}, Form::raw, {kFragment});
   const std::weak_ptr<const Message> watch = message;
   {
     FrameRef first(std::make_unique<Frame>(std::move(message), Form::raw, shared));

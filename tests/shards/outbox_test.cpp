@@ -31,7 +31,7 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 FrameRef frame_of(const std::string& text, SharedBytes& shared) {
   auto message = Message::freeze(webshocket::PacketSource::custom, std::nullopt,
-                                 {Payload(text), nullptr}, Form::raw, 0);
+                                 {Payload(text), nullptr}, Form::raw, {});
   return FrameRef(std::make_unique<Frame>(std::move(message), Form::raw, shared));
 }
 

@@ -55,7 +55,7 @@ class Fixture {
     site_.listeners.emplace_back();
     site_.routes.push_back({"", std::move(factory)});
     site_.accept_queue = std::make_shared<webshocket::detail::AcceptQueue>(1);
-    site_.bus = std::make_shared<Bus>(1, 0, 65'536);
+    site_.bus = std::make_shared<Bus>(1, 0, webshocket::shards::Framing{.fragment_size = 65'536});
     site_.pool = std::make_unique<OffloadPool>(1, 0);
     shard_ = std::make_unique<Shard>(site_, 0);
   }

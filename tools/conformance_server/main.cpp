@@ -22,6 +22,8 @@ struct Options {
   std::size_t max_subscribed_channels = 5;
   std::size_t packet_limit = 16 * 1024 * 1024;
   bool raw_echo = false;
+  bool deflate = false;
+  bool deflate_context = false;
 };
 
 constexpr const char* kRawEchoPath = "/raw/echo";
@@ -44,6 +46,10 @@ ws::Config config_of(const Options& options) {
   config.inbound_total_limit = 1024UL * 1024 * 1024;
   config.max_pending_handshakes = 0;
   config.expose_errors = true;
+  config.compression = {.enabled = options.deflate || options.deflate_context,
+                        .threshold = 0,
+                        .context = options.deflate_context,
+                        .peer_context = options.deflate_context};
   config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
   config.log = [](ws::LogLevel level, std::string_view text) {
     if (level == ws::LogLevel::error) std::cerr << std::string(text) + "\n";
@@ -53,8 +59,8 @@ ws::Config config_of(const Options& options) {
 
 void serve(ws::Server& server, const Options& options) {
   server.start();
-  std::cout << "listening on " << options.host << ":" << server.port() << std::endl;
-  server.serve_forever();
+  server.serve_forever(
+      [&] { std::cout << "listening on " << options.host << ":" << server.port() << std::endl; });
 }
 
 /// Every connection is raw, whatever its path.
@@ -77,6 +83,8 @@ int main(int argc, char** argv) {
   app.add_option("--packet-limit", options.packet_limit, "bytes of one message")
       ->capture_default_str();
   app.add_flag("--raw-echo", options.raw_echo, "no packets: messages go back as they came");
+  app.add_flag("--deflate", options.deflate, "permessage-deflate, without contexts");
+  app.add_flag("--deflate-context", options.deflate_context, "and with them");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

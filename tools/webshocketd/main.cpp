@@ -97,9 +97,10 @@ int serve(const Options& options) {
               << " --port 0.\n";
     return EXIT_FAILURE;
   }
-  std::cout << "webshocketd: open " << url_of(options.host, server.port()) << " in two tabs"
-            << std::endl;
-  server.serve_forever();
+  server.serve_forever([&] {
+    std::cout << "webshocketd: open " << url_of(options.host, server.port()) << " in two tabs"
+              << std::endl;
+  });
   return EXIT_SUCCESS;
 }
 

@@ -238,14 +238,14 @@ class Client {
   /// JSON TEXT. While more than `ClientConfig::outbox_limit` waits for the socket it blocks, on a
   /// loop's thread it throws `WebSocketError`. Throws `ConnectionClosedError`, `TimeoutError` after
   /// `call_timeout`, `PacketError` for a value that the format cannot hold.
-  void send(Payload data);
+  void send(Payload data, Compress compress = Compress::automatic);
   /// The packet as it is.
-  void send(const Packet& packet);
-  Task<void> send_async(Payload data);
-  Task<void> send_async(const Packet& packet);
+  void send(const Packet& packet, Compress compress = Compress::automatic);
+  Task<void> send_async(Payload data, Compress compress = Compress::automatic);
+  Task<void> send_async(const Packet& packet, Compress compress = Compress::automatic);
   /// Never waits, never throws for the connection's sake.
-  SendStatus try_send(Payload data);
-  SendStatus try_send(const Packet& packet);
+  SendStatus try_send(Payload data, Compress compress = Compress::automatic);
+  SendStatus try_send(const Packet& packet, Compress compress = Compress::automatic);
 
   // --- receiving ------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ class Names {
 /// For one `send`. The zero value means what the config says.
 struct SendOptions {
   std::size_t fragment_size = 0;  ///< bytes per frame; 0: `Config::fragment_size`
+  Compress compress = Compress::automatic;
 };
 
 /// The thread-safe name of a connection: copy it, keep it, use it on any thread. Once the
@@ -61,8 +62,8 @@ class Peer {
 
   /// As a `custom` packet. On other threads than the connection's shard `ok` means that the message
   /// is on its way, and `dropped` that the server is gone or the shard's inbox is full.
-  SendStatus send(Payload data) const;
-  SendStatus send(const Packet& packet) const;
+  SendStatus send(Payload data, SendOptions options = {}) const;
+  SendStatus send(const Packet& packet, SendOptions options = {}) const;
 
   /// Runs `fn` on the connection's shard, or never if the connection is gone by then. False when
   /// the server has ended.

@@ -47,8 +47,9 @@ class Exclude {
 struct PublishOptions {
   Exclude exclude{};
   Predicate predicate{};
+  Compress compress = Compress::automatic;
 
-  /// Both in one.
+  /// Who is to get it: both in one.
   Predicate combined() const;
 };
 

@@ -33,9 +33,15 @@ struct Stats {
     std::uint64_t http_requests = 0;       ///< plain ones
     std::uint64_t upgrades_rejected = 0;   ///< answered with an HTTP error
     std::uint64_t messages_received = 0;
-    std::uint64_t bytes_received = 0;   ///< from sockets
-    std::uint64_t messages_sent = 0;    ///< handed to outboxes, control frames not counted
-    std::uint64_t bytes_sent = 0;       ///< to sockets
+    std::uint64_t bytes_received = 0;     ///< from sockets
+    std::uint64_t messages_inflated = 0;  ///< came compressed
+    std::uint64_t inflate_bytes_in = 0;   ///< of these messages, as they came
+    std::uint64_t inflate_bytes_out = 0;
+    std::uint64_t messages_sent = 0;      ///< handed to outboxes, control frames not counted
+    std::uint64_t bytes_sent = 0;         ///< to sockets
+    std::uint64_t messages_deflated = 0;  ///< compressed for one connection: `send`, replies
+    std::uint64_t deflate_bytes_in = 0;   ///< of these messages, before
+    std::uint64_t deflate_bytes_out = 0;
     std::uint64_t packets_unknown = 0;  ///< could not be decoded
     std::uint64_t rpc_calls = 0;
     std::uint64_t rpc_errors = 0;          ///< of them, answered with an error
@@ -57,6 +63,11 @@ struct Stats {
   std::uint64_t accepted = 0;       ///< sockets
   std::uint64_t refused = 0;        ///< sockets closed at once: too many handshakes
   std::uint64_t accept_errors = 0;  ///< out of descriptors and the like
+  /// Publishes, broadcasts and sends by `Peer` that were compressed: once each per encoding,
+  /// whatever the number of those who get them.
+  std::uint64_t shared_deflated = 0;
+  std::uint64_t shared_deflate_bytes_in = 0;
+  std::uint64_t shared_deflate_bytes_out = 0;
 };
 
 namespace engine {
@@ -94,8 +105,9 @@ class Server {
   /// configuration or a second start, `WebSocketError` for the system (it names the address).
   void start();
   /// Starts if need be, and returns when the server has closed: by SIGINT or SIGTERM (a second one
-  /// hurries), or by `close()` elsewhere.
-  void serve_forever();
+  /// hurries), or by `close()` elsewhere. `ready` is called on this thread once the signals are
+  /// caught: who is told before that the server listens may send one too early.
+  void serve_forever(const std::function<void()>& ready = {});
   /// Stops accepting, answers the calls already accepted, closes all connections with 1001, tells
   /// every `on_disconnect`, all within `Config::drain_timeout`. Returns when the last thread is
   /// gone; a second call meanwhile makes the first stop at once. On a shard's thread it only

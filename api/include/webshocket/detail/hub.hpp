@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <webshocket/compression.hpp>
 #include <webshocket/detail/executor.hpp>
 #include <webshocket/packet.hpp>
 #include <webshocket/types.hpp>
@@ -29,26 +30,47 @@ class Calls;
 struct Counters;
 
 /// The shape in which a connection gets its messages: the unit of "encode once".
-enum class Form : std::uint8_t { msgpack, json_text, json_binary, raw };
-inline constexpr std::size_t kForms = 4;
+enum class Form : std::uint8_t {
+  msgpack,
+  json_text,
+  json_binary,
+  raw,
+  // The same for those who have agreed to compression. What is not worth it comes plain.
+  msgpack_deflate,
+  json_text_deflate,
+  json_binary_deflate,
+  raw_deflate,
+};
+inline constexpr std::size_t kForms = 8;
+inline constexpr std::size_t kPlainForms = 4;
+
+constexpr bool is_deflate(Form form) noexcept {
+  return static_cast<std::size_t>(form) >= kPlainForms;
+}
+constexpr Form plain(Form form) noexcept {
+  return static_cast<Form>(static_cast<std::size_t>(form) % kPlainForms);
+}
+constexpr Form with_deflate(Form form) noexcept {
+  return static_cast<Form>(static_cast<std::size_t>(plain(form)) + kPlainForms);
+}
 
 constexpr Format format_of(Form form) noexcept {
-  switch (form) {
+  switch (plain(form)) {
     case Form::msgpack:
       return Format::msgpack;
     case Form::json_text:
     case Form::json_binary:
       return Format::json;
-    case Form::raw:
-      break;
+    default:
+      return Format::raw;
   }
-  return Format::raw;
 }
 
 /// What is to be sent: data that a packet is made around, or a packet as it is. Borrowed.
 struct Content {
   Payload data;
   const Packet* packet = nullptr;
+  Compress compress = Compress::automatic;
 };
 
 /// Runs things on one shard. Any thread; harmless after the shard's end.
@@ -64,7 +86,8 @@ class Mailbox {
 class Router {
  public:
   virtual ~Router() = default;
-  virtual SendStatus send(const Uid& uid, Form form, const Content& content) = 0;
+  virtual SendStatus send(const Uid& uid, Form form, const Content& content,
+                          std::size_t fragment_size) = 0;
   /// Runs `fn` on the connection's shard. False when the server has ended; `fn` is destroyed
   /// without a call when the connection is gone.
   virtual bool post(const Uid& uid, std::function<void(Connection&)> fn) = 0;
