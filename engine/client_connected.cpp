@@ -53,7 +53,8 @@ void ClientSession::on_open() noexcept {
     state_ = ConnectionState::connected;
     outbox_bytes_ = 0;
   }
-  log(LogLevel::debug, "connected to " + name_);
+  log(LogLevel::debug,
+      "connected to " + name_ + (connection_->is_deflating() ? ", compressed" : ""));
   greet();
 }
 

@@ -50,6 +50,8 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   bool is_open() const noexcept { return phase_ == Phase::open; }
   bool is_closing() const noexcept { return phase_ == Phase::closing; }
+  /// Both ends have agreed on compression.
+  bool is_deflating() const noexcept { return deflate_ != nullptr; }
   void shut_down(CloseCode code, std::string_view reason) noexcept { begin_close(code, reason); }
   /// Cuts it off: `bury` follows at the end of the turn. `error` is an errno, if that is why.
   void doom(int error = 0) noexcept;

@@ -78,6 +78,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   std::string color = "auto";
   bool reconnect = false;
   bool insecure = false;
+  bool deflate = false;
 
   CLI::App app("Calls, streams and listens to a WebSocket server, by hand or in scripts.", "wsc");
   app.formatter(std::make_shared<Formatter>());
@@ -98,6 +99,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.add_option("--header", headers, "'Name: value' of the upgrade request; repeatable")
       ->type_name("LINE")
       ->allow_extra_args(false);
+  app.add_flag("--deflate", deflate, "Offer permessage-deflate");
   app.add_option("--unix", client.unix_path, "Connect to this unix socket")->type_name("PATH");
   app.add_option("--connect-timeout", connect_timeout, "Seconds for one try to connect")
       ->check(CLI::Range(0.001, kLongestTime).description("SECONDS"))
@@ -157,6 +159,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     }
     if (reconnect) client.reconnect = ws::Retry{.attempts = 0};
     client.tls.verify = !insecure;
+    client.compression = {.enabled = deflate, .context = true, .peer_context = true};
     return options;
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
