@@ -65,7 +65,8 @@ export class Server {
     const line = await Promise.race([
       (async () => {
         for await (const text of lines) {
-          const found = text.match(/^webshocketd: open (http:\/\/\S+\/) in two tabs$/);
+          const found = text.match(/^webshocketd: open (https?:\/\/\S+\/) in two tabs$/) ??
+              text.match(/^listening on (\S+)$/);
           if (found) return found[1];
         }
         return "";
@@ -75,7 +76,7 @@ export class Server {
     assert.ok(line, "the server did not tell its address");
     server.child.stdout.resume();
     server.url = line;
-    server.port = Number(new URL(line).port);
+    server.port = Number(line.match(/:(\d+)\/?$/)[1]);
     return server;
   }
 
@@ -93,14 +94,14 @@ export class Browser {
   #browser;
   #origin;
 
-  static async launch(origin) {
+  static async launch(origin, more = []) {
     const browser = new Browser();
     browser.#origin = origin;
     browser.#browser = await chromium.launch({
       executablePath: process.env.CHROMIUM,
       args: [
         "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", ...more,
       ],
     });
     return browser;
