@@ -31,6 +31,11 @@ std::string Connection::remote_address() const {
   return do_remote_address();
 }
 
+std::optional<ClientCertificate> Connection::client_certificate() const {
+  hub_->check_thread();
+  return do_client_certificate();
+}
+
 SendStatus Connection::send(Payload data, SendOptions options) {
   hub_->check_thread();
   if (state_ != ConnectionState::connected) return SendStatus::dropped;

@@ -27,6 +27,10 @@ struct Counters {
   Counter connections_total;
   Counter http_requests;
   Counter upgrades_rejected;
+  Counter tls_handshakes;
+  Counter tls_resumptions;
+  Counter tls_handshake_failures;
+  Counter tls_handshakes_waiting;
   Counter messages_received;
   Counter bytes_received;
   Counter messages_inflated;

@@ -95,6 +95,7 @@ FakeConnection& FakeHub::connect(Format format, UpgradeRequest request) {
   const Form form = answer.is_raw ? Form::raw : form_of(format);
   FakeConnection& connection = *connections_.emplace_back(
       std::unique_ptr<FakeConnection>(new FakeConnection(*this, *handler_, request.uid, form)));
+  connection.certificate_ = std::move(request.client_certificate);
   for (auto& [key, value] : answer.session_values) {
     ConnectionAccess::session(connection)[key] = std::move(value);
   }

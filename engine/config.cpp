@@ -30,7 +30,7 @@ Config checked(Config config) {
     config.shards = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
   }
   if (config.listeners.empty()) {
-    config.listeners.push_back({config.host, config.port, {}, config.paths});
+    config.listeners.push_back({config.host, config.port, {}, config.paths, config.tls});
   }
   for (const Listener& listener : config.listeners) {
     if (listener.unix_path.empty() && listener.host.empty()) {

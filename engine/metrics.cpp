@@ -13,6 +13,10 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
       .connections_total = from.connections_total.get(),
       .http_requests = from.http_requests.get(),
       .upgrades_rejected = from.upgrades_rejected.get(),
+      .tls_handshakes = from.tls_handshakes.get(),
+      .tls_resumptions = from.tls_resumptions.get(),
+      .tls_handshake_failures = from.tls_handshake_failures.get(),
+      .tls_handshakes_waiting = from.tls_handshakes_waiting.get(),
       .messages_received = from.messages_received.get(),
       .bytes_received = from.bytes_received.get(),
       .messages_inflated = from.messages_inflated.get(),
@@ -46,6 +50,10 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   to.connections_total += from.connections_total;
   to.http_requests += from.http_requests;
   to.upgrades_rejected += from.upgrades_rejected;
+  to.tls_handshakes += from.tls_handshakes;
+  to.tls_resumptions += from.tls_resumptions;
+  to.tls_handshake_failures += from.tls_handshake_failures;
+  to.tls_handshakes_waiting += from.tls_handshakes_waiting;
   to.messages_received += from.messages_received;
   to.bytes_received += from.bytes_received;
   to.messages_inflated += from.messages_inflated;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <webshocket/compression.hpp>
+#include <webshocket/tls.hpp>
 #include <webshocket/types.hpp>
 
 namespace webshocket {
@@ -20,6 +21,7 @@ struct Listener {
   std::uint16_t port = 0;               ///< 0: any free one
   std::string unix_path = {};           ///< a unix socket instead of host and port, if not empty
   std::vector<std::string> paths = {};  ///< of upgrades: only on these; empty: on all
+  ServerTls tls = {};                   ///< without certificates: none
 };
 
 /// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
@@ -30,6 +32,8 @@ struct Config {
   std::uint16_t port = 0;
   std::vector<Listener> listeners = {};
   std::vector<std::string> paths = {};      ///< as in Listener, for host and port
+  ServerTls tls = {};                       ///< as in Listener, for host and port
+  bool reload_tls_on_hangup = false;        ///< SIGHUP in `serve_forever()` is `reload_tls()`
   std::vector<std::string> raw_paths = {};  ///< upgrades on these paths are raw connections
   bool tcp_nodelay = true;
 
@@ -42,8 +46,9 @@ struct Config {
   std::size_t max_connections = 100'000;  ///< WebSockets, over all shards; beyond: 503
   std::size_t max_pending_handshakes =
       10'000;  ///< sockets without a complete request; beyond: closed
-  std::chrono::milliseconds handshake_timeout{5'000};  ///< for the request to be complete
-  std::size_t max_handshake_size = 16 * 1024;          ///< of the request's head; beyond: 431
+  std::chrono::milliseconds handshake_timeout{5'000};  ///< for TLS and the request together
+  std::chrono::milliseconds tls_budget{5};  ///< per shard and turn, for handshakes; then they wait
+  std::size_t max_handshake_size = 16 * 1024;  ///< of the request's head; beyond: 431
   std::size_t max_handshake_headers = 128;
   std::size_t max_http_body = 1024 * 1024;            ///< of a plain HTTP request; beyond: 413
   std::chrono::milliseconds http_keep_alive{15'000};  ///< idle time between plain requests

@@ -15,6 +15,7 @@
 #include <webshocket/detail/hub.hpp>
 #include <webshocket/packet.hpp>
 #include <webshocket/session.hpp>
+#include <webshocket/tls.hpp>
 #include <webshocket/types.hpp>
 
 namespace webshocket {
@@ -103,6 +104,9 @@ class Connection {
   ConnectionState state() const noexcept { return state_; }
   /// "127.0.0.1:52114", "[::1]:52114", or "unix".
   std::string remote_address() const;
+  /// Of a client that has proved who it is (see `ServerTls::client_ca_file`), until `on_disconnect`
+  /// has returned. It is put together for this call: keep what is needed often in the session.
+  std::optional<ClientCertificate> client_certificate() const;
 
   /// Sends `data` as a `custom` packet; on a raw connection the data alone. Never blocks; what the
   /// socket does not take waits in the outbox. Throws `PacketError` if the connection's format
@@ -179,6 +183,7 @@ class Connection {
   virtual std::vector<std::string> do_subscriptions() const = 0;
   virtual void do_close(CloseCode code, std::string_view reason) = 0;
   virtual std::string do_remote_address() const = 0;
+  virtual std::optional<ClientCertificate> do_client_certificate() const { return std::nullopt; }
   /// Whether a stream may add to the outbox now.
   virtual bool do_writable() const noexcept = 0;
   /// A call or an event has ended: what had to wait for it may go on.

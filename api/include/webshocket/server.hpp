@@ -32,6 +32,10 @@ struct Stats {
     std::uint64_t connections_total = 0;   ///< accepted as WebSockets
     std::uint64_t http_requests = 0;       ///< plain ones
     std::uint64_t upgrades_rejected = 0;   ///< answered with an HTTP error
+    std::uint64_t tls_handshakes = 0;      ///< that succeeded
+    std::uint64_t tls_resumptions = 0;     ///< of them, those that took a ticket up
+    std::uint64_t tls_handshake_failures = 0;
+    std::uint64_t tls_handshakes_waiting = 0;  ///< gauge: for a later turn, by `Config::tls_budget`
     std::uint64_t messages_received = 0;
     std::uint64_t bytes_received = 0;     ///< from sockets
     std::uint64_t messages_inflated = 0;  ///< came compressed
@@ -105,14 +109,19 @@ class Server {
   /// configuration or a second start, `WebSocketError` for the system (it names the address).
   void start();
   /// Starts if need be, and returns when the server has closed: by SIGINT or SIGTERM (a second one
-  /// hurries), or by `close()` elsewhere. `ready` is called on this thread once the signals are
-  /// caught: who is told before that the server listens may send one too early.
+  /// hurries), or by `close()` elsewhere. For SIGHUP see `Config::reload_tls_on_hangup`. `ready` is
+  /// called on this thread once the signals are caught: who is told before that the server listens
+  /// may send one too early.
   void serve_forever(const std::function<void()>& ready = {});
   /// Stops accepting, answers the calls already accepted, closes all connections with 1001, tells
   /// every `on_disconnect`, all within `Config::drain_timeout`. Returns when the last thread is
   /// gone; a second call meanwhile makes the first stop at once. On a shard's thread it only
   /// requests.
   void close();
+  /// Reads the files of `ServerTls` again, on this thread: handshakes that begin from now on get
+  /// what they say, connections stay as they are. Throws `UsageError` that names a file which
+  /// cannot be used; then nothing has changed.
+  void reload_tls();
 
   ServerState state() const noexcept;
   const Config& config() const noexcept;

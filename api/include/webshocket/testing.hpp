@@ -63,6 +63,7 @@ class FakeConnection : public Connection {
   std::vector<std::string> do_subscriptions() const override { return subscriptions_; }
   void do_close(CloseCode code, std::string_view reason) override;
   std::string do_remote_address() const override { return "fake"; }
+  std::optional<ClientCertificate> do_client_certificate() const override { return certificate_; }
   bool do_writable() const noexcept override { return writable_; }
   void do_unblocked() noexcept override {}  // what waits is looked at after every event
   void do_hold() noexcept override {}       // it lives as long as the shard
@@ -79,6 +80,7 @@ class FakeConnection : public Connection {
   std::vector<std::string> subscriptions_;
   std::optional<CloseCode> close_code_;
   std::string close_reason_;
+  std::optional<ClientCertificate> certificate_;
   bool writable_ = true;
   bool left_ = false;  ///< `on_disconnect` has been called
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <webshocket/session.hpp>
+#include <webshocket/tls.hpp>
 #include <webshocket/types.hpp>
 
 namespace webshocket {
@@ -23,6 +24,9 @@ class HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  ///< up to `Config::max_http_body`; empty for an upgrade
   std::string remote_address;
+  bool is_secure = false;  ///< it came by our own TLS
+  /// Of a client that has proved who it is: see `ServerTls::client_ca_file`.
+  std::optional<ClientCertificate> client_certificate = {};
 
   /// The first header of that name, or nullptr.
   const std::string* header(std::string_view name) const noexcept;

@@ -16,6 +16,7 @@
 #include <webshocket/server.hpp>
 #include <webshocket/session.hpp>
 #include <webshocket/task.hpp>
+#include <webshocket/tls.hpp>
 #include <webshocket/types.hpp>
 #include <webshocket/upgrade.hpp>
 #include <webshocket/value.hpp>
