@@ -5,7 +5,7 @@
 
 #include <webshocket/client_config.hpp>
 
-#include "shards/tls.hpp"
+#include "shards/tls_context.hpp"
 
 namespace webshocket::engine {
 

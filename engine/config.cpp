@@ -7,6 +7,7 @@
 
 #include "api/deadline.hpp"
 #include "engine/checks.hpp"
+#include "engine/server_tls.hpp"
 
 namespace webshocket::engine {
 namespace {
@@ -29,6 +30,7 @@ Config checked(Config config) {
   if (config.shards == 0) {
     config.shards = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
   }
+  check_tls(config);
   if (config.listeners.empty()) {
     config.listeners.push_back({config.host, config.port, {}, config.paths, config.tls});
   }
@@ -50,14 +52,15 @@ Config checked(Config config) {
                   "no browser's request fits in less than 256 bytes");
   }
   kCheck.duration("handshake_timeout", config.handshake_timeout, true);
+  kCheck.duration("tls_budget", config.tls_budget, true);
   kCheck.duration("http_keep_alive", config.http_keep_alive, true);
   kCheck.duration("ping_interval", config.ping_interval, true);
   kCheck.duration("ping_timeout", config.ping_timeout, true);
   kCheck.duration("close_timeout", config.close_timeout, false);
   kCheck.duration("drain_timeout", config.drain_timeout, true);
-  for (auto duration :
-       {&Config::handshake_timeout, &Config::http_keep_alive, &Config::ping_interval,
-        &Config::ping_timeout, &Config::close_timeout, &Config::drain_timeout}) {
+  for (auto duration : {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
+                        &Config::ping_interval, &Config::ping_timeout, &Config::close_timeout,
+                        &Config::drain_timeout}) {
     config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         webshocket::detail::bounded_timeout(config.*duration));
   }

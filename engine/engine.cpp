@@ -12,17 +12,20 @@
 
 #include "api/pull.hpp"
 #include "engine/config.hpp"
+#include "engine/server_tls.hpp"
 
 namespace webshocket::engine {
 
 using shards::Shard;
 
-Engine::Engine(Config config, HandlerFactory factory) : site_(checked(std::move(config))) {
+Engine::Engine(Config config, HandlerFactory factory)
+    : site_(checked(std::move(config))), tickets_(tickets_of(site_.config)) {
   if (!factory) throw UsageError("a server needs a handler factory: per_shard<MyHandler>()");
   site_.listeners = site_.config.listeners;
   site_.routes.push_back({"", std::move(factory)});
   site_.accept_queue =
       std::make_shared<webshocket::detail::AcceptQueue>(site_.config.accept_queue_size);
+  reload_tls();
 }
 
 Engine::~Engine() {
@@ -149,11 +152,13 @@ void Engine::control() noexcept {
   wake_.watch<&Engine::on_wake>(*this, UV_READABLE);
   interrupt_.open(*loop_);
   terminate_.open(*loop_);
+  hangup_.open(*loop_);
   for (const auto& acceptor : acceptors_) acceptor->start(*loop_);
   loop_->run();
   wake_.close();
   interrupt_.close();
   terminate_.close();
+  hangup_.close();
   loop_->finish();
   for (const auto& shard : shards_) shard->join();
   state_.store(ServerState::closed, std::memory_order_release);
@@ -173,6 +178,18 @@ void Engine::on_signal() noexcept {
   } else {
     hurry();
   }
+}
+
+void Engine::on_hangup() noexcept {
+  std::string text = "SIGHUP: the certificates have been read again";
+  LogLevel level = LogLevel::info;
+  try {
+    reload_tls();
+  } catch (const std::exception& error) {
+    text = std::string("SIGHUP: the certificates stay as they were: ") + error.what();
+    level = LogLevel::error;
+  }
+  if (site_.config.log) site_.config.log(level, text);
 }
 
 void Engine::begin_drain() noexcept {
@@ -257,6 +274,7 @@ void Engine::serve_forever(const std::function<void()>& ready) {
   post([this, &are_caught] {
     interrupt_.start<&Engine::on_signal>(*this, SIGINT);
     terminate_.start<&Engine::on_signal>(*this, SIGTERM);
+    if (site_.config.reload_tls_on_hangup) hangup_.start<&Engine::on_hangup>(*this, SIGHUP);
     const std::scoped_lock lock(mutex_);
     are_caught = true;
     changed_.notify_all();
@@ -270,6 +288,11 @@ void Engine::serve_forever(const std::function<void()>& ready) {
   }
   changed_.wait(lock, [this] { return is_over_; });
   if (thread_.joinable()) thread_.join();
+}
+
+void Engine::reload_tls() {
+  const std::scoped_lock lock(reload_mutex_);
+  site_.tls.exchange(read_tls(site_.config, tickets_));
 }
 
 std::vector<std::string> Engine::addresses() const {

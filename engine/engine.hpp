@@ -28,6 +28,7 @@
 #include "shards/loop.hpp"
 #include "shards/shard.hpp"
 #include "shards/site.hpp"
+#include "shards/tls_tickets.hpp"
 
 namespace webshocket::engine {
 
@@ -45,6 +46,7 @@ class Engine {
   void start();
   void serve_forever(const std::function<void()>& ready);
   void close();
+  void reload_tls();
 
   ServerState state() const noexcept { return state_.load(std::memory_order_acquire); }
   const Config& config() const noexcept { return site_.config; }
@@ -85,6 +87,7 @@ class Engine {
   void control() noexcept;
   void on_wake(int status, int events) noexcept;
   void on_signal() noexcept;
+  void on_hangup() noexcept;
   void post(std::function<void()> fn) { control_inbox_.post_control(std::move(fn)); }
 
   // On the control thread.
@@ -95,6 +98,7 @@ class Engine {
   void end_shards() noexcept;
 
   shards::Site site_;
+  const std::shared_ptr<shards::TlsTickets> tickets_;
   std::vector<std::unique_ptr<shards::Shard>> shards_;
   AcceptCounters accept_counters_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
@@ -109,12 +113,14 @@ class Engine {
   shards::Poll wake_;
   shards::Signal interrupt_;
   shards::Signal terminate_;
+  shards::Signal hangup_;
   Stage stage_ = Stage::idle;
   std::size_t shards_left_ = 0;
 
   // Between callers; never on a message's way.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::mutex reload_mutex_;   ///< who has read the files last decides
   bool is_starting_ = false;  ///< handlers are being built, and may ask for what they like
   bool was_started_ = false;
   bool is_pull_style_ = false;

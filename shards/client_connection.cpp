@@ -11,7 +11,7 @@
 
 #include "protocol/frame_writer.hpp"
 #include "protocol/http.hpp"
-#include "shards/tls.hpp"
+#include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "protocol/frame_writer.hpp"
-#include "shards/tls.hpp"
+#include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
 
@@ -32,6 +32,8 @@ void Endpoint::watch() noexcept {
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual && goes_on) {
     events = tls_->awaits() == TlsStream::Awaits::input ? UV_READABLE : UV_WRITABLE;
   }
+  // Of an end that TLS has seen already the socket need not tell.
+  if (reading_ && tls_ != nullptr && tls_->has_ended()) events |= UV_WRITABLE;
   // While it is not read, a reset must be noticed all the same.
   if (!reading_ && !input_ended_) events |= UV_DISCONNECT;
   if (events == 0) {
@@ -61,7 +63,8 @@ void Endpoint::on_ready(int status, int events) noexcept {
     return watch();
   }
   // Exactly one read per turn, so that no socket starves the rest.
-  if ((events & UV_READABLE) != 0 && reading_ && phase_ != Phase::doomed) read_once();
+  const bool has_input = (events & UV_READABLE) != 0 || (tls_ != nullptr && tls_->has_ended());
+  if (has_input && reading_ && phase_ != Phase::doomed) read_once();
 }
 
 void Endpoint::on_reset() noexcept { doom(ECONNRESET); }
@@ -171,7 +174,8 @@ void Endpoint::on_closed() noexcept {
 }
 
 void Endpoint::free_if_done() noexcept {
-  if (is_buried_ && poll_closed_ && !is_held() && !is_dirty && !awaits_end_of_turn) delete this;
+  if (!is_buried_ || !poll_closed_ || is_held()) return;
+  if (!is_dirty && !awaits_end_of_turn && !awaits_securing) delete this;
 }
 
 // --- frames -----------------------------------------------------------------------------------

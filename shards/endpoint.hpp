@@ -69,11 +69,14 @@ class Endpoint : private webshocket::detail::TimerNode {
   void flush_turn() noexcept;
   /// Goes on with what had to wait.
   virtual void go_on() noexcept = 0;
+  /// Goes on with the TLS handshake: its turn has come.
+  virtual void go_on_securing() noexcept {}
   /// The last step of a doomed one: lets go of everything.
   virtual void bury() noexcept = 0;
 
   bool awaits_end_of_turn = false;  ///< it is in the reactor's list of those with something to do
   bool is_dirty = false;            ///< it is in the reactor's list of those with output
+  bool awaits_securing = false;     ///< it is in the reactor's queue of TLS handshakes
 
  protected:
   enum class Phase : std::uint8_t { connecting, http, deciding, open, closing, doomed };

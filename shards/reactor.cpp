@@ -10,8 +10,12 @@
 
 namespace webshocket::shards {
 
-Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit)
-    : inbox_(inbox), calls_(*this), inbound_limit_(inbound_limit), read_buffer_(kReadBuffer) {}
+Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget)
+    : inbox_(inbox),
+      calls_(*this),
+      inbound_limit_(inbound_limit),
+      securing_budget_(securing_budget),
+      read_buffer_(kReadBuffer) {}
 
 void Reactor::open_handles() noexcept {
   wake_.open(loop_, inbox_.descriptor());
@@ -77,6 +81,11 @@ void Reactor::mark_going(Endpoint& endpoint) {
   going_.push_back(&endpoint);
 }
 
+void Reactor::mark_securing(Endpoint& endpoint) {
+  if (std::exchange(endpoint.awaits_securing, true)) return;
+  securing_.push_back(&endpoint);
+}
+
 void Reactor::on_wake(int, int) noexcept {
   if (!is_over_) drain_inbox();
 }
@@ -102,12 +111,13 @@ void Reactor::end_turn() noexcept {
   const auto now = Clock::now();
   while (timers_.fire_one(now)) {
   }
+  run_securing();
   for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
   settle();
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + shared_bytes_.total());
   arm_timer();
-  stay_awake_.set(work_left() || inbox_left_);
+  stay_awake_.set(work_left() || inbox_left_ || has_securing());
   now_ = {};
 }
 
@@ -135,6 +145,26 @@ void Reactor::run_round() {
   for (std::size_t i = 0; i < doomed; ++i) doomed_[i]->bury();
   burying_ = false;
   doomed_.erase(doomed_.begin(), doomed_.begin() + static_cast<std::ptrdiff_t>(doomed));
+}
+
+// A handshake costs more than anything else that a turn does: many of them at once must not keep
+// those waiting who have theirs behind them.
+void Reactor::run_securing() noexcept {
+  if (!has_securing()) return;
+  const auto begin = Clock::now();
+  do {
+    Endpoint& endpoint = *securing_[securing_done_++];
+    endpoint.awaits_securing = false;
+    endpoint.go_on_securing();
+  } while (has_securing() &&
+           (securing_budget_.count() == 0 || Clock::now() - begin < securing_budget_));
+  // What is left moves up now and then, and not in each turn.
+  if (securing_done_ * 2 >= securing_.size()) {
+    securing_.erase(securing_.begin(),
+                    securing_.begin() + static_cast<std::ptrdiff_t>(securing_done_));
+    securing_done_ = 0;
+  }
+  counters_.tls_handshakes_waiting.set(securing_.size() - securing_done_);
 }
 
 void Reactor::report(std::string_view what, const std::exception_ptr& error) noexcept {

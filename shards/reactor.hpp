@@ -106,6 +106,9 @@ class Reactor : public webshocket::detail::Hub {
   void mark_dirty(Endpoint& endpoint);
   /// It goes on with what had to wait, at the end of the turn.
   void mark_going(Endpoint& endpoint);
+  /// It goes on with its TLS handshake when those before it have: at the end of the turn, or of a
+  /// later one when this turn's budget is spent. Until then nothing need be watched.
+  void mark_securing(Endpoint& endpoint);
   /// It is buried at the end of the turn. Once.
   void mark_doomed(Endpoint& endpoint) { doomed_.push_back(&endpoint); }
 
@@ -135,8 +138,9 @@ class Reactor : public webshocket::detail::Hub {
   webshocket::detail::Counters& counters() noexcept override { return counters_; }
 
  protected:
-  /// Throws `WebSocketError` when the system refuses a loop. An `inbound_limit` of 0 is none.
-  Reactor(Inbox& inbox, std::size_t inbound_limit);
+  /// Throws `WebSocketError` when the system refuses a loop. An `inbound_limit` of 0 is none, and a
+  /// `securing_budget` too: for the TLS handshakes of one turn.
+  Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget = {});
   ~Reactor() = default;
 
   void open_handles() noexcept;
@@ -181,9 +185,12 @@ class Reactor : public webshocket::detail::Hub {
   void end_turn() noexcept;
   bool work_left() const noexcept;
   void run_round();
+  void run_securing() noexcept;
+  bool has_securing() const noexcept { return securing_done_ != securing_.size(); }
   void arm_timer() noexcept;
 
   const std::size_t inbound_limit_;
+  const std::chrono::nanoseconds securing_budget_;
   bool is_over_ = false;
   Poll wake_;
   Timer timer_;
@@ -195,6 +202,8 @@ class Reactor : public webshocket::detail::Hub {
   std::vector<Endpoint*> dirty_;
   std::vector<Endpoint*> going_;
   std::vector<Endpoint*> doomed_;
+  std::vector<Endpoint*> securing_;  ///< in order, behind `securing_done_` that have had their turn
+  std::size_t securing_done_ = 0;
   GuestList guests_;
   GuestList leaving_;  ///< evicted, and not yet gone
 

@@ -49,7 +49,7 @@ struct Question {
 }  // namespace
 
 Shard::Shard(Site& site, std::size_t index)
-    : Reactor(site.bus->inbox(index), site.config.inbound_total_limit),
+    : Reactor(site.bus->inbox(index), site.config.inbound_total_limit, site.config.tls_budget),
       site_(site),
       index_(index),
       decode_limits_{site.config.max_depth, site.config.max_elements},

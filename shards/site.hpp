@@ -15,6 +15,7 @@
 
 #include "shards/bus.hpp"
 #include "shards/offload_pool.hpp"
+#include "shards/tls_table.hpp"
 
 namespace webshocket::detail {
 class AcceptQueue;
@@ -109,6 +110,7 @@ struct Site {
 
   Config config;
   std::vector<Listener> listeners;
+  TlsTable tls;
   std::vector<Route> routes;
   std::vector<HttpRoute> http;
   std::vector<Folder> folders;

@@ -14,6 +14,7 @@
 #include "protocol/packet_codec.hpp"
 #include "shards/shard.hpp"
 #include "shards/tcp_handshake.hpp"
+#include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
 
@@ -25,6 +26,7 @@ TcpConnection::TcpConnection(Shard& shard, Adoption adoption)
       listener_(static_cast<std::uint16_t>(adoption.listener)),
       remote_(adoption.remote),
       slot_(std::move(adoption.handshake)) {
+  tls_ = std::move(adoption.tls);
   shard.came(*this);
 }
 
@@ -34,8 +36,9 @@ void TcpConnection::start(std::optional<Move> move) noexcept {
   if (!open_poll()) return doom();
   if (move) return finish_upgrade(std::move(*move));
   shard().counters().handshakes_pending.add();
-  handshake_ = std::make_unique<Handshake>(shard().config());
   set_deadline(shard().config().handshake_timeout);
+  if (shard().site().tls.of(listener_) == nullptr) return begin_http();
+  phase_ = Phase::connecting;
 }
 
 Shard& TcpConnection::shard() const noexcept { return static_cast<Shard&>(reactor_); }
@@ -56,7 +59,7 @@ void TcpConnection::on_end_of_input() noexcept {
 }
 
 void TcpConnection::on_doomed(int) noexcept {
-  if ((phase_ == Phase::http || phase_ == Phase::deciding) && handshake_ != nullptr) {
+  if (phase_ == Phase::connecting || handshake_ != nullptr) {
     shard().counters().handshakes_pending.subtract();
   }
   set_state(ConnectionState::disconnected);
@@ -242,6 +245,9 @@ void TcpConnection::on_late() noexcept {
     // A large answer takes its time, as long as it gets on.
     handshake_->waiting = outbox_bytes();
     if (handshake_->waiting != 0) return set_deadline(http_timeout());
+  }
+  if (phase_ == Phase::connecting && !output_ended_) {
+    note_securing_failure("the client takes too long");
   }
   doom();
 }

@@ -26,6 +26,7 @@
 #include "shards/site.hpp"
 #include "shards/socket.hpp"
 #include "shards/subscriber.hpp"
+#include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
 
@@ -50,6 +51,7 @@ struct Adoption {
   std::size_t listener = 0;
   Slot handshake;
   std::optional<Move> move;
+  std::unique_ptr<TlsStream> tls;  ///< of one that moves
 };
 
 class TcpConnection final : public Connection, public Subscriber, public Endpoint {
@@ -63,6 +65,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   bool deliver(const FrameRef& frame) noexcept;
 
   void go_on() noexcept override;
+  void go_on_securing() noexcept override;
   /// Tells the handler.
   void bury() noexcept override;
 
@@ -96,6 +99,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   std::vector<std::string> do_subscriptions() const override;
   void do_close(CloseCode code, std::string_view reason) override { begin_close(code, reason); }
   std::string do_remote_address() const override { return remote_.to_string(); }
+  std::optional<ClientCertificate> do_client_certificate() const override;
   bool do_writable() const noexcept override;
   void do_unblocked() noexcept override;
   void do_hold() noexcept override { ++holds_; }
@@ -103,6 +107,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   // Endpoint.
   const EndpointRules& rules() const noexcept override;
+  void on_connecting() noexcept override;
   bool must_stop_reading() const noexcept override;
   void on_end_of_input() noexcept override;
   void on_flushed() noexcept override;
@@ -116,7 +121,14 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void count_protocol_error() noexcept override;
   void count_unanswered_ping() noexcept override;
 
+  // Before HTTP: tcp_securing.cpp.
+  void refuse_securing() noexcept;
+  void read_to_the_end() noexcept;
+  void note_securing_failure(std::string_view why) const noexcept;
+
   // Before the upgrade: tcp_upgrade.cpp.
+  void begin_http() noexcept;
+  void say_who(HttpRequest& request) const;
   void take_http(std::span<const std::byte> input) noexcept override;
   void answer_http(std::span<const std::byte>& rest) noexcept;
   void answer_plain_http(const protocol::HttpHead& head);

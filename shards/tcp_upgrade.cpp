@@ -15,6 +15,7 @@
 #include "shards/shard.hpp"
 #include "shards/tcp_connection.hpp"
 #include "shards/tcp_handshake.hpp"
+#include "shards/tls_stream.hpp"
 #include "shards/uid.hpp"
 
 namespace webshocket::shards {
@@ -58,6 +59,16 @@ Form form_of(const Upgrade& upgrade, const std::optional<std::string>& subprotoc
 }
 
 }  // namespace
+
+void TcpConnection::begin_http() noexcept {
+  phase_ = Phase::http;
+  handshake_ = std::make_unique<Handshake>(shard().config());
+}
+
+void TcpConnection::say_who(HttpRequest& request) const {
+  request.is_secure = tls_ != nullptr;
+  request.client_certificate = do_client_certificate();
+}
 
 void TcpConnection::take_http(std::span<const std::byte> input) noexcept {
   if (output_ended_ || finish_after_flush_) return;  // the last answer has been given
@@ -112,6 +123,7 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
     }
     HttpRequest request;
     fill(request, head, remote_);
+    say_who(request);
     request.body = handshake_->reader.body();
     shard().counters().http_requests.add();
     return send_http(route.handler(request), head_only, handshake_->keep_alive);
@@ -207,6 +219,7 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   const auto& raw_paths = site.config.raw_paths;
   UpgradeRequest request;
   fill(request, head, remote_);
+  say_who(request);
   request.subprotocols = offer.subprotocols;
   request.uid = uid();
   handshake_->route = route;
@@ -286,6 +299,7 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   doom();
   close_poll();  // this loop lets go of the descriptor before another one takes it
   adoption->socket = std::move(socket_);
+  adoption->tls = std::move(tls_);
   shard().site().bus->post_control(home, [adoption] {
     static_cast<Shard&>(*detail::Hub::current()).adopt(std::move(*adoption));
   });

@@ -75,7 +75,7 @@ double for_all(const ws::ClientLoop& loop, Clients& clients, Step step) {
   return seconds_since(start);
 }
 
-void measure(const std::string& uri, std::size_t count, bool is_first) {
+void measure(const std::string& uri, const std::string& ca_file, std::size_t count, bool is_first) {
   const ws::ClientLoop loop;
   loop.post([] {});
   std::vector<std::shared_ptr<const ws::ClientConfig>> configs;
@@ -83,6 +83,7 @@ void measure(const std::string& uri, std::size_t count, bool is_first) {
     ws::ClientConfig config;
     config.local_address = "127.0.0." + std::to_string(2 + i);
     config.ping_interval = std::chrono::minutes(10);
+    config.tls.ca_file = ca_file;
     configs.push_back(std::make_shared<const ws::ClientConfig>(std::move(config)));
   }
   const std::size_t resident = resident_bytes();
@@ -118,16 +119,18 @@ void measure(const std::string& uri, std::size_t count, bool is_first) {
 
 int main(int argc, char** argv) {
   std::string uri;
+  std::string ca_file;
   std::vector<std::size_t> counts{1000};
   CLI::App app{"Opens many clients on one loop; each calls once; closes them."};
   app.add_option("uri", uri, "of the server")->required();
   app.add_option("--clients", counts, "how many; several numbers are measured in turn")
       ->delimiter(',')
       ->capture_default_str();
+  app.add_option("--ca", ca_file, "PEM: whom a wss:// server must be vouched for by");
   CLI11_PARSE(app, argc, argv);
   try {
     std::printf("[");
-    for (std::size_t i = 0; i < counts.size(); ++i) measure(uri, counts[i], i == 0);
+    for (std::size_t i = 0; i < counts.size(); ++i) measure(uri, ca_file, counts[i], i == 0);
     std::printf("]\n");
   } catch (const std::exception& error) {
     std::cerr << "clients: " << error.what() << "\n";

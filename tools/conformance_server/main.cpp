@@ -24,6 +24,8 @@ struct Options {
   bool raw_echo = false;
   bool deflate = false;
   bool deflate_context = false;
+  ws::TlsCertificate certificate;
+  std::string client_ca;
 };
 
 constexpr const char* kRawEchoPath = "/raw/echo";
@@ -50,6 +52,11 @@ ws::Config config_of(const Options& options) {
                         .threshold = 0,
                         .context = options.deflate_context,
                         .peer_context = options.deflate_context};
+  if (!options.certificate.certificate_file.empty()) {
+    config.tls.certificates = {options.certificate};
+    config.tls.client_ca_file = options.client_ca;
+    config.reload_tls_on_hangup = true;
+  }
   config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
   config.log = [](ws::LogLevel level, std::string_view text) {
     if (level == ws::LogLevel::error) std::cerr << std::string(text) + "\n";
@@ -82,6 +89,12 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--packet-limit", options.packet_limit, "bytes of one message")
       ->capture_default_str();
+  auto* certificate =
+      app.add_option("--cert", options.certificate.certificate_file, "PEM: serve wss://");
+  app.add_option("--key", options.certificate.key_file, "PEM; without it, in --cert")
+      ->needs(certificate);
+  app.add_option("--client-ca", options.client_ca, "PEM: clients must have a certificate of these")
+      ->needs(certificate);
   app.add_flag("--raw-echo", options.raw_echo, "no packets: messages go back as they came");
   app.add_flag("--deflate", options.deflate, "permessage-deflate, without contexts");
   app.add_flag("--deflate-context", options.deflate_context, "and with them");

@@ -63,11 +63,11 @@ void serve_embedded_pages(ws::Server& server) {
 }
 
 /// As one types it into a browser, which cannot go to "all addresses".
-std::string url_of(std::string host, std::uint16_t port) {
+std::string url_of(std::string host, std::uint16_t port, bool is_secure) {
   if (host == "0.0.0.0") host = "127.0.0.1";
   if (host == "::") host = "::1";
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  return "http://" + host + ":" + std::to_string(port) + "/";
+  return (is_secure ? "https://" : "http://") + host + ":" + std::to_string(port) + "/";
 }
 
 int serve(const Options& options) {
@@ -78,6 +78,10 @@ int serve(const Options& options) {
   config.port = options.port;
   config.shards = options.shards;
   config.paths = {"/chat"};
+  const bool is_secure = !options.cert.empty();
+  if (is_secure) config.tls.certificates = {{options.cert, options.key}};
+  config.tls.client_ca_file = options.client_ca;
+  config.reload_tls_on_hangup = is_secure;
   config.log = [](ws::LogLevel level, std::string_view text) {
     spdlog::log(level_of(level), text);
   };
@@ -98,8 +102,8 @@ int serve(const Options& options) {
     return EXIT_FAILURE;
   }
   server.serve_forever([&] {
-    std::cout << "webshocketd: open " << url_of(options.host, server.port()) << " in two tabs"
-              << std::endl;
+    std::cout << "webshocketd: open " << url_of(options.host, server.port(), is_secure)
+              << " in two tabs" << std::endl;
   });
   return EXIT_SUCCESS;
 }

@@ -14,7 +14,9 @@ namespace webshocketd {
 namespace {
 
 constexpr int kWrongUsage = 2;
-constexpr std::array<std::string_view, 5> kNames{"host", "port", "shards", "web", "log-level"};
+constexpr std::array<std::string_view, 8> kNames{"host", "port", "shards",    "web",
+                                                 "cert", "key",  "client-ca", "log-level"};
+constexpr std::array<std::string_view, 4> kPaths{"web", "cert", "key", "client-ca"};
 
 // A file's values go through the same door as the command line's, so that both are checked alike
 // and complained about in the same words.
@@ -34,7 +36,8 @@ std::vector<std::string> arguments_from(const std::string& path) {
     } else {
       throw std::runtime_error("\"" + std::string(name) + "\" is neither text nor a whole number");
     }
-    if (name == "web") value = std::filesystem::path(path).parent_path() / value;
+    if (std::ranges::find(kPaths, name) != kPaths.end())
+      value = std::filesystem::path(path).parent_path() / value;
     arguments.push_back("--" + std::string(name) + "=" + value);
   }
   return arguments;
@@ -57,6 +60,17 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.add_option("--web", options.web,
                  "Serve the pages from this folder instead of those inside the program")
       ->check(CLI::ExistingDirectory);
+  auto* cert = app.add_option("--cert", options.cert,
+                              "Speak TLS, with the certificate in this PEM file and its chain; read"
+                              " again on SIGHUP")
+                   ->check(CLI::ExistingFile);
+  app.add_option("--key", options.key, "The certificate's key, if it is not in the same file")
+      ->needs(cert)
+      ->check(CLI::ExistingFile);
+  app.add_option("--client-ca", options.client_ca,
+                 "Let in only whom an authority in this PEM file has given a certificate")
+      ->needs(cert)
+      ->check(CLI::ExistingFile);
   app.add_option("--log-level", options.log_level, "What to tell on standard error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
       ->capture_default_str();

@@ -14,6 +14,9 @@ struct Options {
   std::uint16_t port = 9300;       ///< 0: any free one
   std::size_t shards = 0;          ///< 0: one per core
   std::string web;                 ///< folder of the pages; empty: those inside the program
+  std::string cert;                ///< PEM file; empty: http:// and ws://
+  std::string key;                 ///< PEM file; empty: in cert
+  std::string client_ca;           ///< PEM file; set: only who has a certificate of these gets in
   std::string log_level = "info";  ///< debug, info, warning, error, off
 };
 

@@ -14,27 +14,11 @@
 #include <string>
 #include <string_view>
 
-#include <webshocket/client_config.hpp>
+#include <webshocket/tls.hpp>
 
 namespace webshocket::shards {
 
-/// What the connections of one configuration share: who is trusted, who we are, what is agreed to
-/// (TLS 1.2 or later, HTTP/1.1, no renegotiation). It never changes: any thread.
-class TlsContext {
- public:
-  /// A client's. Throws `UsageError` that names the field whose file cannot be read, or does not go
-  /// with the others.
-  explicit TlsContext(const ClientTls& settings);
-
-  SSL_CTX* get() const noexcept { return context_.get(); }
-
- private:
-  struct Free {
-    void operator()(SSL_CTX* context) const noexcept;
-  };
-
-  std::unique_ptr<SSL_CTX, Free> context_;
-};
+class TlsContext;
 
 /// One connection's TLS, over a descriptor that somebody else owns. It may move to another thread
 /// between two calls.
@@ -61,6 +45,8 @@ class TlsStream {
   /// if the context verifies it at all.
   static std::unique_ptr<TlsStream> connect(const TlsContext& context, int fd,
                                             std::string_view name);
+  /// A server's end.
+  static std::unique_ptr<TlsStream> accept(std::shared_ptr<const TlsContext> context, int fd);
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();
@@ -84,6 +70,13 @@ class TlsStream {
   std::size_t committed() const noexcept { return committed_; }
   /// Says farewell, if it can be said at once. Nothing is to be sent after that.
   void end_output() noexcept;
+
+  // Of a server's end, after the handshake.
+
+  /// It took up an older session.
+  bool is_resumed() const noexcept;
+  /// Who the client has proved to be.
+  std::optional<ClientCertificate> client_certificate() const;
 
   Awaits awaits() const noexcept { return awaits_; }
   const Failure& failure() const noexcept { return failure_; }
@@ -109,6 +102,7 @@ class TlsStream {
   friend class TlsContext;
 
   std::unique_ptr<SSL, Free> ssl_;
+  std::shared_ptr<const TlsContext> context_;  ///< a server's, as long as the handshake goes on
   int fd_;
   int error_ = 0;           ///< the socket's
   bool is_secure_ = false;  ///< the handshake has succeeded

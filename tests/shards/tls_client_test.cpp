@@ -1,4 +1,4 @@
-#include "shards/tls.hpp"
+#include "shards/tls_stream.hpp"
 
 #include <doctest/doctest.h>
 #include <openssl/err.h>
@@ -19,6 +19,7 @@
 #include <webshocket/error.hpp>
 
 #include "shards/socket.hpp"
+#include "shards/tls_context.hpp"
 #include "tests/support/certificates.hpp"
 
 using webshocket::ClientTls;

@@ -1,4 +1,4 @@
-#include "shards/tls.hpp"
+#include "shards/tls_stream.hpp"
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -13,7 +13,8 @@
 #include <new>
 #include <utility>
 
-#include <webshocket/error.hpp>
+#include "shards/tls_certificate.hpp"
+#include "shards/tls_context.hpp"
 
 namespace webshocket::shards {
 namespace {
@@ -23,88 +24,8 @@ constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH;
 constexpr std::size_t kLargestRecord = SSL3_RT_MAX_ENCRYPTED_LENGTH + SSL3_RT_HEADER_LENGTH;
 static_assert(TlsStream::kLeastRoom > kLargestRecord);
 
-// --- settings ---------------------------------------------------------------------------------
-
-/// Of what OpenSSL has to say, the beginning: what follows is who else was touched by it.
-std::string first_reason() {
-  const unsigned long code = ERR_peek_error();
-  ERR_clear_error();
-  if (ERR_SYSTEM_ERROR(code)) return std::strerror(ERR_GET_REASON(code));
-  const char* reason = ERR_reason_error_string(code);
-  return reason == nullptr ? "unknown error" : reason;
-}
-
-[[noreturn]] void refuse_file(std::string_view field, const std::string& file,
-                              const std::string& reason) {
-  throw UsageError("ClientConfig::tls." + std::string(field) + " = \"" + file + "\": " + reason);
-}
-
-/// Otherwise OpenSSL would ask at the terminal.
-int have_no_password(char*, int, int, void*) noexcept { return -1; }
-
-void load_identity(SSL_CTX* context, const ClientTls& settings) {
-  const std::string& certificate = settings.certificate_file;
-  if (certificate.empty()) {
-    if (settings.key_file.empty()) return;
-    refuse_file("key_file", settings.key_file, "needs a certificate_file");
-  }
-  if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) {
-    refuse_file("certificate_file", certificate, first_reason());
-  }
-  const bool has_own_file = !settings.key_file.empty();
-  const std::string& key = has_own_file ? settings.key_file : certificate;
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    refuse_file(has_own_file ? "key_file" : "certificate_file", key,
-                (has_own_file ? "" : "there is no key_file, and none in here: ") + first_reason());
-  }
-}
-
-// --- certificates -----------------------------------------------------------------------------
-
 bool is_name_failure(int error) noexcept {
   return error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
-}
-
-/// The peer wrote it: shown to people, it must not do anything to their terminals.
-std::string harmless(const ASN1_STRING* text) {
-  constexpr int kMost = 255;
-  const unsigned char* data = ASN1_STRING_get0_data(text);
-  std::string result(data, data + std::min(ASN1_STRING_length(text), kMost));
-  std::ranges::replace_if(
-      result, [](char c) { return c <= ' ' || c >= 0x7F; }, '?');
-  return result;
-}
-
-std::string address_in_words(const ASN1_OCTET_STRING* bytes) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const int size = ASN1_STRING_length(bytes);
-  if (size != 4 && size != 16) return "?";
-  ::inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(bytes), text.data(),
-              text.size());
-  return text.data();
-}
-
-/// Whom a certificate is for: "localhost, 127.0.0.1".
-std::string names_in(const X509* certificate) {
-  constexpr int kMost = 8;
-  std::string list;
-  const std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> names(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
-      GENERAL_NAMES_free);
-  const int count = names == nullptr ? 0 : sk_GENERAL_NAME_num(names.get());
-  for (int i = 0; i < count && i < kMost; ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type != GEN_DNS && name->type != GEN_IPADD) continue;
-    if (!list.empty()) list += ", ";
-    list += name->type == GEN_DNS ? harmless(name->d.dNSName) : address_in_words(name->d.iPAddress);
-  }
-  if (count > kMost) list += ", …";
-  if (!list.empty()) return list;
-  X509_NAME* subject = X509_get_subject_name(certificate);
-  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (at < 0) return "no name";
-  return harmless(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }
 
 /// Of the alerts, those that may be bad luck. The others say that two configurations do not fit.
@@ -115,35 +36,6 @@ bool may_pass(int alert) noexcept {
 }
 
 }  // namespace
-
-// --- TlsContext -------------------------------------------------------------------------------
-
-TlsContext::TlsContext(const ClientTls& settings) : context_(SSL_CTX_new(TLS_client_method())) {
-  SSL_CTX* context = get();
-  if (context == nullptr) throw WebSocketError("OpenSSL refuses to work: " + first_reason());
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-  // Without release of buffers an idle connection takes three times the memory.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // Else it costs two system calls per record: one for the header, one for the rest.
-  SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_default_passwd_cb(context, have_no_password);
-  constexpr std::array<unsigned char, 9> kProtocols{8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-  SSL_CTX_set_alpn_protos(context, kProtocols.data(), kProtocols.size());
-
-  if (settings.verify) SSL_CTX_set_verify(context, SSL_VERIFY_PEER, &TlsStream::judge);
-  if (settings.ca_file.empty()) {
-    SSL_CTX_set_default_verify_paths(context);
-  } else if (SSL_CTX_load_verify_file(context, settings.ca_file.c_str()) != 1) {
-    refuse_file("ca_file", settings.ca_file, first_reason());
-  }
-  load_identity(context, settings);
-  ERR_clear_error();
-}
-
-void TlsContext::Free::operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
 
 // --- the wire ---------------------------------------------------------------------------------
 
@@ -232,6 +124,13 @@ std::unique_ptr<TlsStream> TlsStream::connect(const TlsContext& context, int fd,
   return stream;
 }
 
+std::unique_ptr<TlsStream> TlsStream::accept(std::shared_ptr<const TlsContext> context, int fd) {
+  std::unique_ptr<TlsStream> stream(new TlsStream(*context, fd));
+  SSL_set_accept_state(stream->ssl_.get());
+  stream->context_ = std::move(context);
+  return stream;
+}
+
 void TlsStream::expect_name(std::string_view name) {
   name_ = name;
   if (name_.ends_with('.')) name_.pop_back();  // that is for resolvers
@@ -264,12 +163,21 @@ ssize_t TlsStream::handshake() noexcept {
   awaits_ = Awaits::usual;
   if (result == 1) {
     is_secure_ = true;
+    context_.reset();
     return 0;
   }
   const ssize_t ended = outcome(result, Awaits::usual);
   if (ended != 0) return ended;
   failure_.complaint = std::string(peer()) + " hung up during the TLS handshake";
   return -EPROTO;
+}
+
+bool TlsStream::is_resumed() const noexcept { return SSL_session_reused(ssl_.get()) == 1; }
+
+std::optional<ClientCertificate> TlsStream::client_certificate() const {
+  X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (certificate == nullptr || !is_secure_) return std::nullopt;
+  return describe(certificate);
 }
 
 bool TlsStream::holds_input() const noexcept { return SSL_has_pending(ssl_.get()) == 1; }
@@ -391,8 +299,10 @@ void TlsStream::explain() {
     failure_.complaint = std::string(peer()) + " refuses, by a TLS alert: ";
     failure_.complaint += at == std::string_view::npos ? reason : reason.substr(at + kMark.size());
     failure_.is_final = !may_pass(number - SSL_AD_REASON_OFFSET);
-  } else if (number == SSL_R_WRONG_VERSION_NUMBER || number == SSL_R_HTTP_REQUEST) {
+  } else if (number == SSL_R_WRONG_VERSION_NUMBER) {
     failure_ = {std::string(peer()) + " does not speak TLS", true};
+  } else if (number == SSL_R_HTTP_REQUEST) {
+    failure_ = {std::string(peer()) + " speaks HTTP without TLS", true};
   } else {
     failure_ = {"TLS has failed: " + std::string(reason), !is_secure_};
   }
@@ -411,7 +321,7 @@ void TlsStream::refuse(int error, X509* certificate) {
   failure_.is_final = true;
   failure_.complaint = std::string(peer()) + "'s certificate is ";
   if (is_name_failure(error) && certificate != nullptr) {
-    failure_.complaint += "for another name: " + names_in(certificate) + ", but not " + name_;
+    failure_.complaint += "for another name: " + names_in_words(certificate) + ", but not " + name_;
   } else {
     failure_.complaint += "not trusted: " + std::string(X509_verify_cert_error_string(error));
   }
