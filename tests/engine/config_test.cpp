@@ -44,6 +44,21 @@ const std::vector<Bad>& bad_configs() {
       {"Config::max_message = 4294967296:", [](Config& c) { c.max_message = 1ULL << 32U; }},
       {"Config::max_handshake_size = 255:", [](Config& c) { c.max_handshake_size = 255; }},
       {"Config::handshake_timeout = -1 ms:", [](Config& c) { c.handshake_timeout = -1ms; }},
+      {"Config::tls_budget = -1 ms:", [](Config& c) { c.tls_budget = -1ms; }},
+      {"Config::tls.ticket_lifetime = -1 s:", [](Config& c) { c.tls.ticket_lifetime = -1s; }},
+      {"Config::listeners[1].tls.ticket_lifetime = 604801 s:",
+       [](Config& c) {
+         c.listeners = {{}, {.tls = {.ticket_lifetime = 604'801s}}};
+       }},
+      {"Config::tls.client_ca_file = \"ca.pem\":",
+       [](Config& c) { c.tls.client_ca_file = "ca.pem"; }},
+      {"Config::tls.client_certificate_optional = true:",
+       [](Config& c) { c.tls.client_certificate_optional = true; }},
+      {"Config::tls.certificates = \"a.pem\":",
+       [](Config& c) {
+         c.tls.certificates = {{"a.pem", {}}};
+         c.listeners = {{}};
+       }},
       {"Config::http_keep_alive = -1 ms:", [](Config& c) { c.http_keep_alive = -1ms; }},
       {"Config::ping_interval = -5000 ms:", [](Config& c) { c.ping_interval = -5s; }},
       {"Config::ping_timeout = -1 ms:", [](Config& c) { c.ping_timeout = -1ms; }},

@@ -42,19 +42,44 @@ class Counted : public Handler {
 
 /// One after the other, so that a field that is left out of the sum is seen.
 std::vector<std::uint64_t> fields(const Stats::Shard& s) {
-  return {s.connections,        s.handshakes_pending, s.connections_total, s.http_requests,
-          s.upgrades_rejected,  s.messages_received,  s.bytes_received,    s.messages_inflated,
-          s.inflate_bytes_in,   s.inflate_bytes_out,  s.messages_sent,     s.bytes_sent,
-          s.messages_deflated,  s.deflate_bytes_in,   s.deflate_bytes_out, s.packets_unknown,
-          s.rpc_calls,          s.rpc_errors,         s.calls_in_flight,   s.deliveries,
-          s.deliveries_dropped, s.slow_consumers,     s.protocol_errors,   s.handler_errors,
-          s.pings_unanswered,   s.inbox_refused,      s.outbox_bytes,      s.inbound_bytes,
-          s.parked_bytes};
+  return {s.connections,
+          s.handshakes_pending,
+          s.connections_total,
+          s.http_requests,
+          s.upgrades_rejected,
+          s.messages_received,
+          s.bytes_received,
+          s.messages_inflated,
+          s.inflate_bytes_in,
+          s.inflate_bytes_out,
+          s.messages_sent,
+          s.bytes_sent,
+          s.messages_deflated,
+          s.deflate_bytes_in,
+          s.deflate_bytes_out,
+          s.packets_unknown,
+          s.rpc_calls,
+          s.rpc_errors,
+          s.calls_in_flight,
+          s.deliveries,
+          s.deliveries_dropped,
+          s.slow_consumers,
+          s.protocol_errors,
+          s.handler_errors,
+          s.pings_unanswered,
+          s.inbox_refused,
+          s.outbox_bytes,
+          s.inbound_bytes,
+          s.parked_bytes,
+          s.tls_handshakes,
+          s.tls_resumptions,
+          s.tls_handshake_failures,
+          s.tls_handshakes_waiting};
 }
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 29 * sizeof(std::uint64_t), "a field is missing above");
+static_assert(sizeof(Stats::Shard) == 33 * sizeof(std::uint64_t), "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {
   ServerFixture server({.shards = 3}, per_shard<Counted>(), [](webshocket::Server& made) {

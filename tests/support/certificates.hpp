@@ -22,6 +22,7 @@ class TemporaryFolder {
 
   /// The path of a file with this text.
   std::string write(std::string_view name, std::string_view text) const;
+  const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
   std::filesystem::path path_;

@@ -27,6 +27,7 @@ pid_t spawn(const std::string& program, std::vector<std::string>& arguments, int
   const pid_t child = ::fork();
   if (child < 0) throw PeerError("fork: " + std::string(std::strerror(errno)));
   if (child == 0) {
+    ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     ::dup2(out, STDOUT_FILENO);
     if (err >= 0) ::dup2(err, STDERR_FILENO);
     ::execv(program.c_str(), argv.data());

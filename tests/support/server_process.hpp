@@ -36,7 +36,7 @@ class ServerProcess {
   std::uint16_t port_ = 0;
 };
 
-/// Runs a program to its end and returns its exit status, output dropped.
+/// Runs a program to its end and returns its exit status; it reads and writes nothing.
 int run_program(const std::string& program, std::vector<std::string> arguments);
 
 }  // namespace webshocket::test
