@@ -1,6 +1,8 @@
 /// One end of a WebSocket: a socket, frames in, frames out, the heartbeat, the closing handshake.
 /// A server's end is a `TcpConnection`, a client's a `ClientConnection`.
 ///
+/// A server's end is `connecting` while it shakes hands by TLS.
+///
 ///     connecting ─► http ──► deciding ──► open ──► closing ──► doomed ──► (freed)
 ///          │         │          │                    ▲
 ///          └─────────┴──────────┴────────────────────┘   a lost socket, a deadline
