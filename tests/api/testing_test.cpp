@@ -333,3 +333,13 @@ TEST_CASE("fake shard: other threads speak by peers") {
   CHECK_FALSE(peer.post([](ws::Connection&) {}));
   CHECK_FALSE(peer.close());
 }
+
+TEST_CASE("fake shard: a client proves who it is by its request") {
+  std::vector<std::string> notes;
+  ws::FakeShard<Noting> shard(std::ref(notes));
+  CHECK_FALSE(shard.connect().client_certificate());
+  ws::UpgradeRequest request;
+  request.client_certificate = ws::ClientCertificate{.common_name = "ann"};
+  auto& ann = shard.connect(ws::Format::json, request);
+  CHECK(ann.client_certificate() == request.client_certificate);
+}
