@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,9 @@
 #include <webshocket/server.hpp>
 
 #include "tests/e2e/tls_world.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/server_fixture.hpp"
+#include "tests/support/server_process.hpp"
 #include "tests/support/tls_peer.hpp"
 #include "tests/support/ws_client.hpp"
 
@@ -38,7 +41,10 @@ using webshocket::Upgrade;
 using webshocket::UpgradeRequest;
 using webshocket::test::close_frame;
 using webshocket::test::eventually;
+using webshocket::test::kSanitized;
+using webshocket::test::SentFrame;
 using webshocket::test::ServerFixture;
+using webshocket::test::ServerProcess;
 using webshocket::test::text_frame;
 using webshocket::test::TlsPeer;
 using webshocket::test::TlsPeerOptions;
@@ -83,6 +89,16 @@ class Worker : public Handler {
 std::string request_of(std::string_view path, std::string_view more = {}) {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(more) +
          "\r\n";
+}
+
+/// The next frame's first byte, and its payload.
+std::pair<unsigned char, std::string> read_frame(TlsPeer& peer) {
+  const std::string head = peer.read(2);
+  auto size = static_cast<std::size_t>(static_cast<unsigned char>(head[1]));
+  const std::size_t more = size == 126 ? 2 : size == 127 ? 8 : 0;
+  if (more != 0) size = 0;
+  for (const char byte : peer.read(more)) size = size << 8U | static_cast<unsigned char>(byte);
+  return {static_cast<unsigned char>(head[0]), peer.read(size)};
 }
 
 /// The head of an answer and its body, which is `size` bytes long.
@@ -145,6 +161,51 @@ TEST_CASE("what one turn has to say leaves in few records") {
   peer.send(frames);
   peer.read(100 * 7);
   CHECK(peer.records() - before == 1);
+}
+
+TEST_CASE("a slow consumer gets what has begun to leave, and 1013") {
+  const TlsWorld world;
+  Config config = world.config();
+  config.outbox_limit = 256 * 1024;
+  ServerFixture server(config, per_shard<Worker>());
+  TlsPeer peer(server.port());
+  peer.shake_hands().send(upgrade_request({.path = "/?raw=1"}));
+  peer.read_until("\r\n\r\n");
+  const std::string text(50'000, 'x');
+  eventually(
+      [&] {
+        server->broadcast(text);
+        return server->stats().total.slow_consumers == 1;
+      },
+      "the end of patience");
+  auto [kind, payload] = read_frame(peer);
+  for (; kind != 0x88; std::tie(kind, payload) = read_frame(peer)) CHECK(payload == text);
+  CHECK(payload == webshocket::test::close_body(1013, "outbox_limit reached"));
+}
+
+TEST_CASE("an idle connection keeps no buffers" * doctest::skip(kSanitized)) {
+  constexpr std::size_t kCount = 400;
+  const TlsWorld world;
+  const ServerProcess server(
+      WEBSHOCKET_BIN_DIR "/conformance_server",
+      {"--port", "0", "--shards", "1", "--cert", world.certificate.certificate_file, "--key",
+       world.certificate.key_file});
+  const std::string message = SentFrame{.payload = std::string(40'000, 'x')}.bytes();
+  std::vector<std::unique_ptr<TlsPeer>> peers;
+  const auto open_many = [&] {
+    for (std::size_t i = 0; i < kCount; ++i) {
+      TlsPeer& peer = *peers.emplace_back(std::make_unique<TlsPeer>(server.port()));
+      peer.shake_hands().send(upgrade_request({.path = "/raw/echo"}));
+      peer.read_until("\r\n\r\n");
+      peer.send(message);
+      peer.read(message.size() - 4);  // without a mask
+    }
+  };
+  peers.reserve(2 * kCount);
+  open_many();  // what the process needs once is there now
+  const std::size_t before = server.resident_bytes();
+  open_many();
+  CHECK(server.resident_bytes() < before + kCount * 20 * 1024);
 }
 
 TEST_CASE("a pin key takes it to another shard, TLS and all") {

@@ -251,6 +251,7 @@ TEST_CASE("what is small leaves together") {
   client.records();
   std::vector<std::string> texts(200, std::string(60, 'x'));
   std::vector<iovec> parts;
+  parts.reserve(texts.size());
   for (std::string& text : texts) parts.push_back({text.data(), text.size()});
   CHECK(pair.server->send(parts) == 12'000);
   CHECK(client.records() == std::vector<std::string>{std::string(12'000, 'x')});
