@@ -270,8 +270,8 @@ TEST_CASE("a storm of handshakes does not keep the others waiting") {
   config.tls_budget = 1ms;
   config.handshake_timeout = 1h;
   Server* made = nullptr;
-  ServerFixture server(config, per_shard<Watcher>(std::ref(made)));
-  made = &*server;
+  ServerFixture server(config, per_shard<Watcher>(std::ref(made)),
+                       [&](Server& self) { made = &self; });
 
   TlsPeer established(server.port());
   established.shake_hands().send(upgrade_request());
