@@ -35,7 +35,7 @@ struct ServerTls {
 /// What a client has shown, and an authority of `ServerTls::client_ca_file` vouches for.
 struct ClientCertificate {
   std::string subject = {};             ///< as RFC 2253 writes it: "CN=ann,O=Example"
-  std::string common_name = {};         ///< of the subject = {}; empty: it has none
+  std::string common_name = {};         ///< of the subject; empty: it has none
   std::string issuer = {};              ///< as the subject
   std::string serial = {};              ///< hexadecimal: "03A1F0"
   std::vector<std::string> names = {};  ///< its other names: "DNS:a.example", "email:ann@a.example"
