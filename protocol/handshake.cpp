@@ -97,6 +97,7 @@ std::variant<UpgradeOffer, HttpError> check_upgrade(const HttpHead& head) {
   }
   if (head.version_minor < 1) return bad_request("A WebSocket needs HTTP/1.1.");
   if (head.count("Host") != 1) return bad_request("There must be one Host header.");
+  if (head.find("Host")->empty()) return bad_request("The Host header is empty.");
   if (!head.has_token("Upgrade", "websocket")) {
     return bad_request("The Upgrade header does not name websocket.");
   }
@@ -221,6 +222,7 @@ std::optional<std::string> check_upgrade_reply(const HttpReply& reply, std::stri
     if (!body.empty()) text += ": " + body;
     return text;
   }
+  if (reply.version_minor < 1) return "The server speaks HTTP/1.0.";
   if (!reply.has_token("Upgrade", "websocket")) return "The server upgraded to no websocket.";
   if (!reply.has_token("Connection", "upgrade")) return "The server's Connection names no upgrade.";
   const std::string* accept = reply.find("Sec-WebSocket-Accept");

@@ -136,6 +136,7 @@ TEST_CASE("each missing header is named, with 400") {
     CHECK(error.status == 400);
     CHECK(error.text.find(name) != std::string::npos);
   }
+  CHECK(refusal(changed("Host", "")).text == "The Host header is empty.");
 }
 
 TEST_CASE("other methods: 405") {
@@ -322,6 +323,9 @@ TEST_CASE("what the client accepts as a reply") {
        {"", "x", "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo"}) {
     CHECK(fault(set("Sec-WebSocket-Accept", accept)).find("Accept") != std::string::npos);
   }
+  HttpReply old = good_reply();
+  old.version_minor = 0;
+  CHECK(fault(old).find("HTTP/1.0") != std::string::npos);
   HttpReply none = good_reply();
   none.headers.pop_back();
   CHECK(fault(none).find("Accept") != std::string::npos);
