@@ -43,6 +43,8 @@ class Visit {
       ended_.set_value();
     };
     config.outbox_limit = 0;
+    // Where a case is about something else, the suite does not take the offer.
+    config.compression = {.enabled = true, .threshold = 0, .context = true, .peer_context = true};
     return config;
   }
 
