@@ -27,6 +27,7 @@ struct Counters {
   Counter connections_total;
   Counter http_requests;
   Counter upgrades_rejected;
+  Counter proxy_headers_rejected;
   Counter tls_handshakes;
   Counter tls_resumptions;
   Counter tls_handshake_failures;

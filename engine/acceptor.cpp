@@ -90,7 +90,7 @@ void Acceptor::open_tcp() {
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   ::getsockname(socket_.fd(), reinterpret_cast<sockaddr*>(&bound), &size);
-  const auto address = shards::Address::of(bound);
+  const auto address = shards::address_of(bound);
   port_ = address.port;
   address_ = address.to_string();
 }
@@ -152,7 +152,7 @@ bool Acceptor::accept_one() noexcept {
     }
   }
   counters_.accepted.fetch_add(1, std::memory_order_relaxed);
-  hand_over(std::move(socket), shards::Address::of(address));
+  hand_over(std::move(socket), shards::address_of(address));
   return true;
 }
 

@@ -50,6 +50,16 @@ class Checks {
   std::string_view settings_;
 };
 
+/// Of a path that requests are compared with, as they come: what is wrong with it, or nothing.
+constexpr std::string_view wrong_with_path(std::string_view path) noexcept {
+  if (!path.starts_with('/')) return "a path begins with /";
+  for (const char c : path) {
+    if (c == '?' || c == '#') return "a path ends before ? and #";
+    if (c <= ' ' || c >= 0x7F) return "a path is written as it is sent, percent-encoded";
+  }
+  return {};
+}
+
 inline std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
 
 }  // namespace webshocket::engine

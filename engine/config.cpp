@@ -4,10 +4,14 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <variant>
 
 #include "api/deadline.hpp"
 #include "engine/checks.hpp"
 #include "engine/server_tls.hpp"
+#include "protocol/http_fields.hpp"
+#include "protocol/network.hpp"
+#include "protocol/origin.hpp"
 
 namespace webshocket::engine {
 namespace {
@@ -16,7 +20,19 @@ constexpr Checks kCheck("Config");
 
 void check_paths(std::string_view field, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    if (!path.starts_with('/')) kCheck.refuse(field, quoted(path), "a path begins with /");
+    if (const auto wrong = wrong_with_path(path); !wrong.empty()) {
+      kCheck.refuse(field, quoted(path), wrong);
+    }
+  }
+}
+
+template <class Parsed>
+void check_each(std::string_view field, const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    const auto parsed = Parsed::parse(text);
+    if (const auto* wanted = std::get_if<std::string_view>(&parsed)) {
+      kCheck.refuse(field, quoted(text), *wanted);
+    }
   }
 }
 
@@ -32,7 +48,7 @@ Config checked(Config config) {
   }
   check_tls(config);
   if (config.listeners.empty()) {
-    config.listeners.push_back({config.host, config.port, {}, config.paths, config.tls});
+    config.listeners.push_back({config.host, config.port, {}, config.paths, config.tls, config.proxy_protocol});
   }
   for (const Listener& listener : config.listeners) {
     if (listener.unix_path.empty() && listener.host.empty()) {
@@ -43,6 +59,12 @@ Config checked(Config config) {
   }
   kCheck.at_most("listeners (their number)", config.listeners.size(), 1000);
   check_paths("raw_paths", config.raw_paths);
+  check_each<protocol::Network>("trusted_proxies", config.trusted_proxies);
+  check_each<protocol::OriginPattern>("allowed_origins", config.allowed_origins);
+  check_each<protocol::HostPattern>("allowed_hosts", config.allowed_hosts);
+  if (!protocol::is_token(config.forwarded_header)) {
+    kCheck.refuse("forwarded_header", quoted(config.forwarded_header), "the name of a header");
+  }
   if (config.offload_threads == 0) kCheck.refuse("offload_threads", "0", "at least 1");
   kCheck.at_most("offload_threads", config.offload_threads, 1024);
   kCheck.at_most("max_message", config.max_message, kMaxMessage);

@@ -13,6 +13,7 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
       .connections_total = from.connections_total.get(),
       .http_requests = from.http_requests.get(),
       .upgrades_rejected = from.upgrades_rejected.get(),
+      .proxy_headers_rejected = from.proxy_headers_rejected.get(),
       .tls_handshakes = from.tls_handshakes.get(),
       .tls_resumptions = from.tls_resumptions.get(),
       .tls_handshake_failures = from.tls_handshake_failures.get(),
@@ -50,6 +51,7 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   to.connections_total += from.connections_total;
   to.http_requests += from.http_requests;
   to.upgrades_rejected += from.upgrades_rejected;
+  to.proxy_headers_rejected += from.proxy_headers_rejected;
   to.tls_handshakes += from.tls_handshakes;
   to.tls_resumptions += from.tls_resumptions;
   to.tls_handshake_failures += from.tls_handshake_failures;

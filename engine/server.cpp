@@ -8,14 +8,15 @@
 
 #include "api/describe.hpp"
 #include "api/pull.hpp"
+#include "engine/checks.hpp"
 #include "engine/engine.hpp"
 
 namespace webshocket {
 namespace {
 
 std::string checked_path(std::string path, const char* what) {
-  if (!path.starts_with('/')) {
-    throw UsageError(std::string(what) + "(\"" + path + "\"): a path begins with /");
+  if (const auto wrong = engine::wrong_with_path(path); !wrong.empty()) {
+    throw UsageError(std::string(what) + "(\"" + path + "\"): " + std::string(wrong));
   }
   return path;
 }

@@ -8,6 +8,14 @@
 
 namespace webshocket::shards {
 
+std::chrono::nanoseconds spread_heartbeat(std::chrono::nanoseconds interval,
+                                          std::uint64_t seed) noexcept {
+  constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;  // seeds that are near end up far apart
+  constexpr int kSteps = 1024;
+  const auto step = static_cast<std::int64_t>(seed * kGolden >> 54);
+  return interval - interval / 10 / kSteps * step;
+}
+
 Endpoint::Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept
     : reactor_(reactor), socket_(std::move(socket)), phase_(phase), heard_(reactor.now()) {}
 
@@ -187,7 +195,7 @@ void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) 
         std::make_unique<protocol::PerMessageDeflate>(*terms, rules().role, rules().compression);
   }
   heard_ = reactor_.now();
-  set_deadline(rules().ping_interval);
+  set_deadline(ping_interval());
 }
 
 void Endpoint::take_frames(std::span<std::byte> input) noexcept {
@@ -249,7 +257,7 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
     case Kind::pong:
       ping_sent_ = false;
       heard_ = reactor_.now();
-      if (phase_ == Phase::open) set_deadline(rules().ping_interval);
+      if (phase_ == Phase::open) set_deadline(ping_interval());
       return;
     case Kind::close:
       return take_close(event.code, event.reason);
@@ -384,11 +392,12 @@ void Endpoint::fire() noexcept {
 
 void Endpoint::check_heartbeat() noexcept {
   const EndpointRules& limits = rules();
+  const std::chrono::nanoseconds interval = ping_interval();
   if (!reading_) {
     // The silence is ours: it does not count.
     heard_ = reactor_.now();
     ping_sent_ = false;
-    return set_deadline(limits.ping_interval);
+    return set_deadline(interval);
   }
   const auto silence = reactor_.now() - heard_;
   if (ping_sent_) {
@@ -401,11 +410,11 @@ void Endpoint::check_heartbeat() noexcept {
     begin_close(CloseCode::going_away, {reason.data(), static_cast<std::size_t>(size)});
     return set_deadline(std::chrono::milliseconds(10));
   }
-  if (silence < limits.ping_interval) return set_deadline(limits.ping_interval - silence);
+  if (silence < interval) return set_deadline(interval - silence);
   write([this](protocol::Buffer& out) { protocol::write_ping(out, {}, mask()); });
   if (limits.ping_timeout.count() == 0) {
     heard_ = reactor_.now();
-    return set_deadline(limits.ping_interval);
+    return set_deadline(interval);
   }
   ping_sent_ = true;
   heard_ = reactor_.now();

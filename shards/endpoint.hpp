@@ -45,6 +45,11 @@ struct EndpointRules {
   Compression compression = {};
 };
 
+/// How long a connection is silent before it is asked: up to a tenth less than `interval`, so that
+/// those who fall silent together are not all asked in one instant. The same for the same `seed`.
+std::chrono::nanoseconds spread_heartbeat(std::chrono::nanoseconds interval,
+                                          std::uint64_t seed) noexcept;
+
 class Endpoint : private webshocket::detail::TimerNode {
  public:
   Endpoint(const Endpoint&) = delete;
@@ -114,6 +119,10 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// The deadline of a phase other than `open` has passed.
   virtual void on_late() noexcept { doom(); }
   virtual bool is_held() const noexcept { return false; }
+  /// Differs from one end to the next.
+  virtual std::uint64_t heartbeat_seed() const noexcept {
+    return reinterpret_cast<std::uintptr_t>(this);
+  }
   virtual void count_received(std::size_t bytes) noexcept = 0;
   virtual void count_sent(std::size_t bytes) noexcept = 0;
   virtual void count_protocol_error() noexcept {}
@@ -196,6 +205,9 @@ class Endpoint : private webshocket::detail::TimerNode {
   void settle_reader() noexcept;
   void has_written(std::size_t own_bytes_before) noexcept;
   void fire() noexcept override;
+  std::chrono::nanoseconds ping_interval() const noexcept {
+    return spread_heartbeat(rules().ping_interval, heartbeat_seed());
+  }
   void check_heartbeat() noexcept;
 
   bool ping_sent_ = false;

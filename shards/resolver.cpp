@@ -19,7 +19,7 @@ struct Resolver::Question {
   Answer answer;
 };
 
-std::string SocketAddress::to_string() const { return Address::of(storage).to_string(); }
+std::string SocketAddress::to_string() const { return address_of(storage).to_string(); }
 
 std::optional<SocketAddress> SocketAddress::parse(std::string_view host, std::uint16_t port) {
   addrinfo hints{};

@@ -13,6 +13,7 @@
 #include <webshocket/handler.hpp>
 #include <webshocket/upgrade.hpp>
 
+#include "shards/admission.hpp"
 #include "shards/bus.hpp"
 #include "shards/offload_pool.hpp"
 #include "shards/tls_table.hpp"
@@ -87,6 +88,7 @@ class Slot {
 struct Site {
   explicit Site(Config settings)
       : config(std::move(settings)),
+        admission(config),
         connections(config.max_connections),
         handshakes(config.max_pending_handshakes) {}
 
@@ -109,6 +111,7 @@ struct Site {
   }
 
   Config config;
+  Admission admission;
   std::vector<Listener> listeners;
   TlsTable tls;
   std::vector<Route> routes;

@@ -1,6 +1,5 @@
 #include "shards/socket.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -8,30 +7,19 @@
 
 namespace webshocket::shards {
 
-Address Address::of(const sockaddr_storage& address) noexcept {
-  Address result;
+Address address_of(const sockaddr_storage& address) noexcept {
   if (address.ss_family == AF_INET) {
     sockaddr_in in{};
     std::memcpy(&in, &address, sizeof in);
-    std::memcpy(result.bytes.data(), &in.sin_addr, sizeof in.sin_addr);
-    result.port = ntohs(in.sin_port);
-    result.family = 4;
-  } else if (address.ss_family == AF_INET6) {
+    return Address::v4(std::as_bytes(std::span<in_addr, 1>(&in.sin_addr, 1)), ntohs(in.sin_port));
+  }
+  if (address.ss_family == AF_INET6) {
     sockaddr_in6 in{};
     std::memcpy(&in, &address, sizeof in);
-    std::memcpy(result.bytes.data(), &in.sin6_addr, sizeof in.sin6_addr);
-    result.port = ntohs(in.sin6_port);
-    result.family = 6;
+    return Address::v6(std::as_bytes(std::span<in6_addr, 1>(&in.sin6_addr, 1)),
+                       ntohs(in.sin6_port));
   }
-  return result;
-}
-
-std::string Address::to_string() const {
-  if (family == 0) return "unix";
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(family == 4 ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size());
-  const std::string host(text.data());
-  return (family == 4 ? host : "[" + host + "]") + ":" + std::to_string(port);
+  return {};
 }
 
 void Socket::set_nodelay() const noexcept {

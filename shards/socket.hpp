@@ -5,26 +5,18 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <span>
-#include <string>
 #include <utility>
+
+#include "protocol/address.hpp"
 
 namespace webshocket::shards {
 
-/// An IP address and port in twenty bytes.
-struct Address {
-  std::array<std::byte, 16> bytes{};
-  std::uint16_t port = 0;
-  std::uint8_t family = 0;  ///< 4, 6, or 0 for a unix socket
+using protocol::Address;
 
-  static Address of(const sockaddr_storage& address) noexcept;
-  /// "127.0.0.1:80", "[::1]:80", "unix".
-  std::string to_string() const;
-};
+Address address_of(const sockaddr_storage& address) noexcept;
 
 /// Owns a descriptor that does not block. Results are counts of bytes, or errno negated.
 class Socket {
@@ -44,10 +36,10 @@ class Socket {
   int fd() const noexcept { return fd_; }
   bool is_open() const noexcept { return fd_ >= 0; }
 
-  /// 0 at the end of input.
-  ssize_t receive(std::span<std::byte> into) const noexcept {
+  /// 0 at the end of input. With `MSG_PEEK`, what is received stays there.
+  ssize_t receive(std::span<std::byte> into, int flags = 0) const noexcept {
     for (;;) {
-      const ssize_t count = ::recv(fd_, into.data(), into.size(), 0);
+      const ssize_t count = ::recv(fd_, into.data(), into.size(), flags);
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }

@@ -37,8 +37,8 @@ void TcpConnection::start(std::optional<Move> move) noexcept {
   if (move) return finish_upgrade(std::move(*move));
   shard().counters().handshakes_pending.add();
   set_deadline(shard().config().handshake_timeout);
-  if (shard().site().tls.of(listener_) == nullptr) return begin_http();
-  phase_ = Phase::connecting;
+  if (shard().site().listeners[listener_].proxy_protocol) return await_proxy_header();
+  begin_securing();
 }
 
 Shard& TcpConnection::shard() const noexcept { return static_cast<Shard&>(reactor_); }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -116,12 +117,19 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void on_doomed(int error) noexcept override;
   void on_late() noexcept override;
   bool is_held() const noexcept override { return holds_ != 0; }
+  std::uint64_t heartbeat_seed() const noexcept override { return std::hash<Uid>()(uid()); }
   void count_received(std::size_t bytes) noexcept override;
   void count_sent(std::size_t bytes) noexcept override;
   void count_protocol_error() noexcept override;
   void count_unanswered_ping() noexcept override;
 
+  // In front of the connection's own bytes: tcp_proxy.cpp.
+  void await_proxy_header() noexcept;
+  void take_proxy_header() noexcept;
+  void reject_proxy(std::string_view why) noexcept;
+
   // Before HTTP: tcp_securing.cpp.
+  void begin_securing() noexcept;
   void refuse_securing() noexcept;
   void read_to_the_end() noexcept;
   void note_securing_failure(std::string_view why) const noexcept;
@@ -135,6 +143,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   std::chrono::nanoseconds http_timeout() const noexcept;
   void send_http(const HttpResponse& response, bool head_only, bool keep_alive);
   void refuse_http(const protocol::HttpError& error) noexcept;
+  /// The same, and says so in the log.
+  void turn_away(const protocol::HttpError& error) noexcept;
   void ask_for_upgrade(std::span<const std::byte> rest);
   void decide(Upgrade answer) noexcept;
   void upgrade_failed(std::exception_ptr error) noexcept;
@@ -159,7 +169,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   bool is_connected_ = false;  ///< on_connect was called: on_disconnect will be
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;
-  Address remote_;
+  Address remote_;  ///< the socket's peer, or the client for whom that speaks
   std::unique_ptr<Handshake> handshake_;
   std::unique_ptr<Parked> parked_;
   Slot slot_;  ///< of the pending handshakes, then of the connections

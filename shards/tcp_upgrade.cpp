@@ -96,6 +96,7 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
   protocol::HttpRequestReader& reader = handshake_->reader;
   try {
     const protocol::HttpHead& head = reader.head();
+    if (const auto error = shard().site().admission.refuse_host(head)) return turn_away(*error);
     if (reader.upgrade() && head.has_token("Upgrade", "websocket")) {
       ask_for_upgrade(std::exchange(rest, {}));
     } else {
@@ -122,7 +123,7 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
       continue;
     }
     HttpRequest request;
-    fill(request, head, remote_);
+    fill(request, head, site.admission.client_of(head, remote_));
     say_who(request);
     request.body = handshake_->reader.body();
     shard().counters().http_requests.add();
@@ -198,6 +199,11 @@ void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
   set_deadline(shard().config().close_timeout);
 }
 
+void TcpConnection::turn_away(const protocol::HttpError& error) noexcept {
+  shard().log(LogLevel::info, remote_.to_string() + " was turned away: " + error.text);
+  refuse_http(error);
+}
+
 // --- the upgrade ------------------------------------------------------------------------------
 
 void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
@@ -212,6 +218,8 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   if (!paths.empty() && route == 0 && std::ranges::find(paths, head.path) == paths.end()) {
     return refuse_http({404, "There is no WebSocket at this path."});
   }
+  remote_ = site.admission.client_of(head, remote_);
+  if (const auto error = site.admission.refuse_origin(head)) return turn_away(*error);
   if (shard().draining()) return refuse_http({503, "The server is going away."});
   Slot slot = Slot::take(shard().site().connections);
   if (!slot) return refuse_http({503, std::string(kFull)});

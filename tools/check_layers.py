@@ -23,7 +23,7 @@ ALLOWED = {  # the longest matching folder decides
     "api/include": ["webshocket/"],
     "api": [*API, "cxxabi.h"],
     "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/", "zlib.h",
-                 "sys/random.h"],
+                 "arpa/inet.h", "sys/random.h"],
     "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", "histedit.h", "langinfo.h", *POSIX],

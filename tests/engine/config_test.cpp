@@ -37,6 +37,22 @@ const std::vector<Bad>& bad_configs() {
        }},
       {"Config::paths = \"\":", [](Config& c) { c.listeners = {{.paths = {""}}}; }},
       {"Config::raw_paths = \"raw\":", [](Config& c) { c.raw_paths = {"raw"}; }},
+      {"Config::raw_paths = \"/a?b\":", [](Config& c) { c.raw_paths = {"/a?b"}; }},
+      {"Config::paths = \"/a#b\":", [](Config& c) { c.paths = {"/a#b"}; }},
+      {"Config::paths = \"/a b\":", [](Config& c) { c.paths = {"/a b"}; }},
+      {"Config::paths = \"/\xC3\xA4\":", [](Config& c) { c.paths = {"/\xC3\xA4"}; }},
+      {"Config::trusted_proxies = \"10.0.0.1/8\":",
+       [](Config& c) {
+         c.trusted_proxies = {"::1", "10.0.0.1/8"};
+       }},
+      {"Config::forwarded_header = \"\":", [](Config& c) { c.forwarded_header = ""; }},
+      {"Config::forwarded_header = \"a b\":", [](Config& c) { c.forwarded_header = "a b"; }},
+      {"Config::allowed_origins = \"example.com\":",
+       [](Config& c) {
+         c.allowed_origins = {"*", "example.com"};
+       }},
+      {"Config::allowed_hosts = \"example.com:80\":",
+       [](Config& c) { c.allowed_hosts = {"example.com:80"}; }},
       {"= 108:", [](Config& c) { c.listeners = {{.unix_path = std::string(108, 'u')}}; }},
       {"= 1001:", [](Config& c) { c.listeners.resize(1001); }},
       {"Config::offload_threads = 0:", [](Config& c) { c.offload_threads = 0; }},
@@ -91,13 +107,15 @@ TEST_CASE("a server is not even made of a bad configuration") {
 }
 
 TEST_CASE("the defaults are right, and filled in") {
-  const Config config = checked({.port = 5000, .paths = {"/chat"}});
+  const Config config = checked({.port = 5000, .paths = {"/chat"}, .proxy_protocol = true});
   CHECK(config.shards >= 1);
   REQUIRE(config.listeners.size() == 1);
   CHECK(config.listeners[0].host == "127.0.0.1");
   CHECK(config.listeners[0].port == 5000);
   CHECK(config.listeners[0].unix_path.empty());
   CHECK(config.listeners[0].paths == std::vector<std::string>{"/chat"});
+  CHECK(config.listeners[0].proxy_protocol);
+  CHECK_FALSE(checked({}).listeners[0].proxy_protocol);
 }
 
 TEST_CASE("what is given stays as it is") {

@@ -12,7 +12,10 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/raw_peer.hpp"
+
 using webshocket::shards::Address;
+using webshocket::shards::address_of;
 using webshocket::shards::Socket;
 
 namespace {
@@ -35,18 +38,22 @@ TEST_CASE("addresses read as people write them") {
   v4.sin_family = AF_INET;
   v4.sin_port = htons(80);
   v4.sin_addr.s_addr = htonl(0x7F000001);
-  CHECK(Address::of(storage).to_string() == "127.0.0.1:80");
+  CHECK(address_of(storage).to_string() == "127.0.0.1:80");
 
   storage = {};
   auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
   v6.sin6_family = AF_INET6;
   v6.sin6_port = htons(65'535);
   v6.sin6_addr = in6addr_loopback;
-  CHECK(Address::of(storage).to_string() == "[::1]:65535");
+  CHECK(address_of(storage).to_string() == "[::1]:65535");
+
+  const std::string mapped = webshocket::test::from_hex("00000000000000000000ffffc0000201");
+  std::memcpy(&v6.sin6_addr, mapped.data(), mapped.size());
+  CHECK(address_of(storage).to_string() == "192.0.2.1:65535");
 
   storage = {};
   storage.ss_family = AF_UNIX;
-  CHECK(Address::of(storage).to_string() == "unix");
+  CHECK(address_of(storage).to_string() == "unix");
   CHECK(Address().to_string() == "unix");
 }
 

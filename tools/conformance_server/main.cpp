@@ -57,6 +57,7 @@ ws::Config config_of(const Options& options) {
     config.tls.client_ca_file = options.client_ca;
     config.reload_tls_on_hangup = true;
   }
+  config.allowed_origins = {"*"};
   config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
   config.log = [](ws::LogLevel level, std::string_view text) {
     if (level == ws::LogLevel::error) std::cerr << std::string(text) + "\n";

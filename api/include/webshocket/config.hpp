@@ -22,6 +22,10 @@ struct Listener {
   std::string unix_path = {};           ///< a unix socket instead of host and port, if not empty
   std::vector<std::string> paths = {};  ///< of upgrades: only on these; empty: on all
   ServerTls tls = {};                   ///< without certificates: none
+  /// Every connection begins with a PROXY header, version 1 or 2, which names the client: without
+  /// one it is closed. For proxies only, as who connects here can name whom it likes; if
+  /// `Config::trusted_proxies` is not empty, nobody else may connect.
+  bool proxy_protocol = false;
 };
 
 /// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
@@ -36,6 +40,24 @@ struct Config {
   bool reload_tls_on_hangup = false;        ///< SIGHUP in `serve_forever()` is `reload_tls()`
   std::vector<std::string> raw_paths = {};  ///< upgrades on these paths are raw connections
   bool tcp_nodelay = true;
+
+  // Behind proxies. Addresses "10.1.2.3", blocks "10.0.0.0/8", "fd00::/8", or "unix" for all peers
+  // on unix sockets: these are believed when they say whom a request is from, and nobody else is.
+  std::vector<std::string> trusted_proxies = {};
+  /// The header by which they say it, and the only one that is read: one that they do not set
+  /// would be the client's own word. "Forwarded" is read as RFC 7239, any other as a list of
+  /// addresses.
+  std::string forwarded_header = "X-Forwarded-For";
+  std::size_t max_forwarded_hops = 16;  ///< trusted ones in a row; beyond: the last of them
+  bool proxy_protocol = false;          ///< as in Listener, for host and port
+
+  // Web pages. An upgrade whose Origin is none of these is answered 403: "https://example.com",
+  // "https://*.example.com", "http://localhost:*", "null", "*" for all. Empty: only the page's own
+  // server, the Host. Without an Origin it is no web page, and accepted.
+  std::vector<std::string> allowed_origins = {};
+  /// Requests to another Host are answered 421: "example.com", "*.example.com", "127.0.0.1",
+  /// "::1", on any port. Empty: all.
+  std::vector<std::string> allowed_hosts = {};
 
   // Threads.
   std::size_t shards = 0;  ///< 0: one per core

@@ -102,7 +102,8 @@ class Connection {
   const Uid& uid() const noexcept { return uid_; }
   Format format() const noexcept { return detail::format_of(form_); }
   ConnectionState state() const noexcept { return state_; }
-  /// "127.0.0.1:52114", "[::1]:52114", or "unix".
+  /// "127.0.0.1:52114", "[::1]:52114", or "unix": the client's as far as `Config::trusted_proxies`
+  /// and `Listener::proxy_protocol` tell, else the socket's. The port is 0 if a proxy names none.
   std::string remote_address() const;
   /// Of a client that has proved who it is (see `ServerTls::client_ca_file`), until `on_disconnect`
   /// has returned. It is put together for this call: keep what is needed often in the session.

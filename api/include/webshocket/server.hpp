@@ -32,6 +32,7 @@ struct Stats {
     std::uint64_t connections_total = 0;   ///< accepted as WebSockets
     std::uint64_t http_requests = 0;       ///< plain ones
     std::uint64_t upgrades_rejected = 0;   ///< answered with an HTTP error
+    std::uint64_t proxy_headers_rejected = 0;  ///< closed for a bad PROXY header, or by whom it is
     std::uint64_t tls_handshakes = 0;      ///< that succeeded
     std::uint64_t tls_resumptions = 0;     ///< of them, those that took a ticket up
     std::uint64_t tls_handshake_failures = 0;
@@ -93,9 +94,10 @@ class Server {
 
   // --- before start ---------------------------------------------------------------------------
 
-  /// Upgrades on `path` get a handler of their own. Channels are the server's: a publish on one
-  /// route reaches subscribers on another; `clients()` and `broadcast()` of a handler are its
-  /// route's.
+  /// Upgrades on `path` get a handler of their own. Paths are compared with what is sent, byte by
+  /// byte and without the query: percent-encoded, and "/chat/" is another path than "/chat".
+  /// Channels are the server's: a publish on one route reaches subscribers on another; `clients()`
+  /// and `broadcast()` of a handler are its route's.
   void route(std::string path, HandlerFactory factory);
   /// Plain HTTP on any listener. A GET handler answers HEAD too. `path` is exact.
   void on_http(std::string method, std::string path, HttpHandler handler);
