@@ -82,6 +82,11 @@ int serve(const Options& options) {
   if (is_secure) config.tls.certificates = {{options.cert, options.key}};
   config.tls.client_ca_file = options.client_ca;
   config.reload_tls_on_hangup = is_secure;
+  config.allowed_origins = options.allowed_origins;
+  config.allowed_hosts = options.allowed_hosts;
+  config.trusted_proxies = options.trusted_proxies;
+  config.forwarded_header = options.forwarded_header;
+  config.proxy_protocol = options.proxy_protocol;
   config.log = [](ws::LogLevel level, std::string_view text) {
     spdlog::log(level_of(level), text);
   };

@@ -14,9 +14,36 @@ namespace webshocketd {
 namespace {
 
 constexpr int kWrongUsage = 2;
-constexpr std::array<std::string_view, 8> kNames{"host", "port", "shards",    "web",
-                                                 "cert", "key",  "client-ca", "log-level"};
+constexpr std::array<std::string_view, 13> kNames{"host",
+                                                  "port",
+                                                  "shards",
+                                                  "web",
+                                                  "cert",
+                                                  "key",
+                                                  "client-ca",
+                                                  "log-level",
+                                                  "allowed-origins",
+                                                  "allowed-hosts",
+                                                  "trusted-proxies",
+                                                  "forwarded-header",
+                                                  "proxy-protocol"};
 constexpr std::array<std::string_view, 4> kPaths{"web", "cert", "key", "client-ca"};
+
+std::string value_of(std::string_view name, const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  const auto* list = node.as_array();
+  if (list != nullptr && (list->empty() || list->is_homogeneous<std::string>())) {
+    std::string joined;
+    for (const auto& item : *list) {
+      joined += (joined.empty() ? "" : ",") + item.as_string()->get();
+    }
+    return joined;
+  }
+  throw std::runtime_error("\"" + std::string(name) +
+                           "\" is no text, whole number, true or false, or list of texts");
+}
 
 // A file's values go through the same door as the command line's, so that both are checked alike
 // and complained about in the same words.
@@ -28,16 +55,11 @@ std::vector<std::string> arguments_from(const std::string& path) {
     if (std::ranges::find(kNames, name) == kNames.end()) {
       throw std::runtime_error("unknown name \"" + std::string(name) + "\"");
     }
-    std::string value;
-    if (const auto* text = node.as_string()) {
-      value = text->get();
-    } else if (const auto* number = node.as_integer()) {
-      value = std::to_string(number->get());
-    } else {
-      throw std::runtime_error("\"" + std::string(name) + "\" is neither text nor a whole number");
-    }
-    if (std::ranges::find(kPaths, name) != kPaths.end())
+    std::string value = value_of(name, node);
+    if (node.is_array() && value.empty()) continue;
+    if (std::ranges::find(kPaths, name) != kPaths.end()) {
       value = std::filesystem::path(path).parent_path() / value;
+    }
     arguments.push_back("--" + std::string(name) + "=" + value);
   }
   return arguments;
@@ -74,6 +96,20 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.add_option("--log-level", options.log_level, "What to tell on standard error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
+  app.add_option("--allowed-origins", options.allowed_origins,
+                 "Web pages that may connect, such as https://*.example.com; else only our own")
+      ->delimiter(',');
+  app.add_option("--allowed-hosts", options.allowed_hosts,
+                 "Names by which browsers may call this server; else any")
+      ->delimiter(',');
+  app.add_option("--trusted-proxies", options.trusted_proxies,
+                 "Addresses, or blocks such as 10.0.0.0/8, that are believed whom they speak for")
+      ->delimiter(',');
+  app.add_option("--forwarded-header", options.forwarded_header,
+                 "The header by which they say it; Forwarded is RFC 7239")
+      ->capture_default_str();
+  app.add_flag("--proxy-protocol", options.proxy_protocol,
+               "Every connection begins with a PROXY header");
   auto* config_option =
       app.add_option("--config", config,
                      "A TOML file with the same names; what is said here counts more than the file")

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace webshocketd {
 
@@ -18,6 +19,13 @@ struct Options {
   std::string key;                 ///< PEM file; empty: in cert
   std::string client_ca;           ///< PEM file; set: only who has a certificate of these gets in
   std::string log_level = "info";  ///< debug, info, warning, error, off
+
+  // As in webshocket::Config.
+  std::vector<std::string> allowed_origins;
+  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> trusted_proxies;
+  std::string forwarded_header = "X-Forwarded-For";
+  bool proxy_protocol = false;
 };
 
 /// The options; or the exit status, once help or a complaint has been printed.
