@@ -28,6 +28,8 @@ class ProxyHeaderReader {
   /// complete or failed, takes nothing.
   Status feed(std::span<const std::byte>& input) noexcept;
 
+  /// Whether a byte of it has come in.
+  bool started() const noexcept { return size_ != 0; }
   /// After `complete`: whose connection it is. None: the proxy's own, or it does not know.
   const std::optional<Address>& source() const noexcept { return source_; }
   /// After `error`: what is wrong with it.

@@ -23,7 +23,6 @@ struct TcpConnection::Handshake {
 
   /// While it is awaited.
   std::optional<protocol::ProxyHeaderReader> proxy_header;
-  bool proxy_begun = false;
 
   protocol::HttpRequestReader reader;
   std::vector<std::byte> unread;  ///< behind the request

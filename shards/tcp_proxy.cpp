@@ -29,13 +29,11 @@ void TcpConnection::on_connecting() noexcept {
   const ssize_t count = socket_.receive(buffer, MSG_PEEK);
   if (count == -EAGAIN) return;
   if (count < 0) return doom(static_cast<int>(-count));
+  protocol::ProxyHeaderReader& reader = *handshake_->proxy_header;
   // Whoever only looks whether somebody is there leaves without a word.
-  if (count == 0)
-    return handshake_->proxy_begun ? reject_proxy("its PROXY header is cut off") : doom();
+  if (count == 0) return reader.started() ? reject_proxy("its PROXY header is cut off") : doom();
 
   std::span<const std::byte> input = buffer.first(static_cast<std::size_t>(count));
-  handshake_->proxy_begun = true;
-  protocol::ProxyHeaderReader& reader = *handshake_->proxy_header;
   const Status status = reader.feed(input);
   if (status == Status::error) return reject_proxy(reader.fault());
   const std::size_t taken = static_cast<std::size_t>(count) - input.size();

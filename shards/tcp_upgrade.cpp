@@ -96,7 +96,10 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
   protocol::HttpRequestReader& reader = handshake_->reader;
   try {
     const protocol::HttpHead& head = reader.head();
-    if (const auto error = shard().site().admission.refuse_host(head)) return turn_away(*error);
+    if (const auto error = shard().site().admission.refuse_host(head)) {
+      remote_ = shard().site().admission.client_of(head, remote_);
+      return turn_away(*error);
+    }
     if (reader.upgrade() && head.has_token("Upgrade", "websocket")) {
       ask_for_upgrade(std::exchange(rest, {}));
     } else {
