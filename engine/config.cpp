@@ -48,7 +48,8 @@ Config checked(Config config) {
   }
   check_tls(config);
   if (config.listeners.empty()) {
-    config.listeners.push_back({config.host, config.port, {}, config.paths, config.tls, config.proxy_protocol});
+    config.listeners.push_back(
+        {config.host, config.port, {}, config.paths, config.tls, config.proxy_protocol});
   }
   for (const Listener& listener : config.listeners) {
     if (listener.unix_path.empty() && listener.host.empty()) {

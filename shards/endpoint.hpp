@@ -1,7 +1,7 @@
 /// One end of a WebSocket: a socket, frames in, frames out, the heartbeat, the closing handshake.
 /// A server's end is a `TcpConnection`, a client's a `ClientConnection`.
 ///
-/// A server's end is `connecting` while it shakes hands by TLS.
+/// A server's end is `connecting` while it awaits a PROXY header, and while it shakes hands by TLS.
 ///
 ///     connecting ─► http ──► deciding ──► open ──► closing ──► doomed ──► (freed)
 ///          │         │          │                    ▲

@@ -246,6 +246,7 @@ void TcpConnection::on_late() noexcept {
     handshake_->waiting = outbox_bytes();
     if (handshake_->waiting != 0) return set_deadline(http_timeout());
   }
+  if (proxy_header_ != nullptr) return reject_proxy("its PROXY header takes too long");
   if (phase_ == Phase::connecting && !output_ended_) {
     note_securing_failure("the client takes too long");
   }

@@ -21,6 +21,7 @@
 
 #include "protocol/extensions.hpp"
 #include "protocol/handshake.hpp"
+#include "protocol/proxy_header.hpp"
 #include "shards/census.hpp"
 #include "shards/endpoint.hpp"
 #include "shards/message.hpp"
@@ -170,6 +171,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;
   Address remote_;  ///< the socket's peer, or the client for whom that speaks
+  std::unique_ptr<protocol::ProxyHeaderReader> proxy_header_;  ///< while it is awaited
   std::unique_ptr<Handshake> handshake_;
   std::unique_ptr<Parked> parked_;
   Slot slot_;  ///< of the pending handshakes, then of the connections

@@ -10,7 +10,6 @@
 #include <webshocket/upgrade.hpp>
 
 #include "protocol/http.hpp"
-#include "protocol/proxy_header.hpp"
 #include "shards/tcp_connection.hpp"
 
 namespace webshocket::shards {
@@ -20,9 +19,6 @@ struct TcpConnection::Handshake {
       : reader({.head = config.max_handshake_size,
                 .headers = config.max_handshake_headers,
                 .body = config.max_http_body}) {}
-
-  /// While it is awaited.
-  std::optional<protocol::ProxyHeaderReader> proxy_header;
 
   protocol::HttpRequestReader reader;
   std::vector<std::byte> unread;  ///< behind the request

@@ -2,47 +2,45 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "shards/shard.hpp"
 #include "shards/tcp_connection.hpp"
-#include "shards/tcp_handshake.hpp"
 
 namespace webshocket::shards {
 
 using Status = protocol::ProxyHeaderReader::Status;
 
 void TcpConnection::await_proxy_header() noexcept {
-  const protocol::Networks& trusted = shard().site().admission.trusted_proxies();
-  if (!trusted.empty() && !trusted.contains(remote_)) {
-    return reject_proxy("it is not in trusted_proxies");
-  }
   phase_ = Phase::connecting;
-  handshake_->proxy_header.emplace();
+  proxy_header_ = std::make_unique<protocol::ProxyHeaderReader>();
+  const protocol::Networks& trusted = shard().site().admission.trusted_proxies();
+  if (!trusted.empty() && !trusted.contains(remote_)) reject_proxy("it is not in trusted_proxies");
 }
 
 // The header is looked at in the socket, and only what belongs to it is taken: what follows is for
 // whoever reads next.
-void TcpConnection::on_connecting() noexcept {
+void TcpConnection::take_proxy_header() noexcept {
   const std::span<std::byte> buffer = reactor_.read_buffer();
   const ssize_t count = socket_.receive(buffer, MSG_PEEK);
   if (count == -EAGAIN) return;
   if (count < 0) return doom(static_cast<int>(-count));
-  protocol::ProxyHeaderReader& reader = *handshake_->proxy_header;
   // Whoever only looks whether somebody is there leaves without a word.
-  if (count == 0) return reader.started() ? reject_proxy("its PROXY header is cut off") : doom();
+  if (count == 0)
+    return proxy_header_->started() ? reject_proxy("its PROXY header is cut off") : doom();
 
   std::span<const std::byte> input = buffer.first(static_cast<std::size_t>(count));
-  const Status status = reader.feed(input);
-  if (status == Status::error) return reject_proxy(reader.fault());
+  const Status status = proxy_header_->feed(input);
+  if (status == Status::error) return reject_proxy(proxy_header_->fault());
   const std::size_t taken = static_cast<std::size_t>(count) - input.size();
   static_cast<void>(socket_.receive(buffer.first(taken)));
   count_received(taken);
   if (status == Status::incomplete) return;
-  if (reader.source()) remote_ = *reader.source();
-  handshake_->proxy_header.reset();
-  phase_ = Phase::http;
+  if (proxy_header_->source()) remote_ = *proxy_header_->source();
+  proxy_header_.reset();
+  begin_securing();
 }
 
 void TcpConnection::reject_proxy(std::string_view why) noexcept {

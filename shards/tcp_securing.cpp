@@ -1,4 +1,4 @@
-// A server's end before it speaks HTTP: the TLS handshake.
+// A server's end before it speaks HTTP: the TLS handshake, if there is one.
 
 #include <cstring>
 #include <string>
@@ -9,7 +9,13 @@
 
 namespace webshocket::shards {
 
+void TcpConnection::begin_securing() noexcept {
+  if (shard().site().tls.of(listener_) == nullptr) return begin_http();
+  phase_ = Phase::connecting;
+}
+
 void TcpConnection::on_connecting() noexcept {
+  if (proxy_header_ != nullptr) return take_proxy_header();
   if (output_ended_) return read_to_the_end();
   // Until its turn comes there is nothing to wait for.
   poll_.stop();

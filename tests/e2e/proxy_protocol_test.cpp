@@ -17,8 +17,10 @@
 
 #include <webshocket/server.hpp>
 
+#include "tests/e2e/tls_world.hpp"
 #include "tests/support/raw_peer.hpp"
 #include "tests/support/server_fixture.hpp"
+#include "tests/support/tls_peer.hpp"
 #include "tests/support/ws_client.hpp"
 
 using webshocket::Config;
@@ -34,6 +36,8 @@ using webshocket::test::from_hex;
 using webshocket::test::RawPeer;
 using webshocket::test::ServerFixture;
 using webshocket::test::text_frame;
+using webshocket::test::TlsPeer;
+using webshocket::test::TlsWorld;
 using webshocket::test::upgrade_request;
 using namespace std::chrono_literals;
 
@@ -165,6 +169,51 @@ TEST_CASE("a message right behind the request behind the header gets its answer"
   peer.send(kBlock + upgrade_request() + text_frame("?"));
   CHECK(peer.read_http().status == 101);
   CHECK(peer.read_message() == "203.0.113.7:56324");
+}
+
+TEST_CASE("TLS begins right behind it, in the same segment or byte by byte") {
+  const TlsWorld world;
+  Fixture fixture(world.config());
+  for (const Case& c : cases()) {
+    CAPTURE(c.header);
+    for (const bool in_bytes : {false, true}) {
+      RawPeer wire(fixture.port());
+      const std::string source = c.source.empty() ? own_address(wire) : c.source;
+      if (in_bytes) wire.send(c.header.substr(0, c.header.size() - 1));
+      TlsPeer peer(std::move(wire));
+      const std::string hello = peer.hello();
+      if (in_bytes) {
+        for (const char byte : c.header.back() + hello) peer.wire().send({&byte, 1});
+      } else {
+        peer.wire().send(c.header + hello);
+      }
+      peer.shake_hands();
+      peer.send(kRequest);
+      CHECK(peer.read_until(source).find("200 OK") != std::string::npos);
+    }
+  }
+  CHECK(fixture.rejected() == 0);
+}
+
+TEST_CASE("in front of TLS it is required too, and its failures are no handshakes'") {
+  const TlsWorld world;
+  Fixture fixture(world.config());
+  TlsPeer without(fixture.port());
+  CHECK_THROWS_AS(without.shake_hands(), webshocket::test::PeerError);
+  eventually([&] { return fixture.rejected() == 1; }, "the counter");
+  CHECK(fixture.server()->stats().total.tls_handshake_failures == 0);
+
+  Fixture hasty([&] {
+    Config config = world.config();
+    config.handshake_timeout = 50ms;
+    return config;
+  }());
+  RawPeer slow(hasty.port());
+  slow.send(kLine.substr(0, 5));
+  CHECK(slow.read_end() != RawPeer::End::none);
+  eventually([&] { return hasty.rejected() == 1; }, "the counter");
+  CHECK(hasty.has_logged("takes too long"));
+  CHECK(hasty.server()->stats().total.tls_handshake_failures == 0);
 }
 
 TEST_CASE("without a header, or with a malformed one, it is hung up on, counted and told") {

@@ -27,14 +27,14 @@ namespace webshocket {
 /// lock, so that they need not agree with each other to the last message.
 struct Stats {
   struct Shard {
-    std::uint64_t connections = 0;         ///< gauge: open WebSockets
-    std::uint64_t handshakes_pending = 0;  ///< gauge: sockets without a complete request
-    std::uint64_t connections_total = 0;   ///< accepted as WebSockets
-    std::uint64_t http_requests = 0;       ///< plain ones
-    std::uint64_t upgrades_rejected = 0;   ///< answered with an HTTP error
+    std::uint64_t connections = 0;             ///< gauge: open WebSockets
+    std::uint64_t handshakes_pending = 0;      ///< gauge: sockets without a complete request
+    std::uint64_t connections_total = 0;       ///< accepted as WebSockets
+    std::uint64_t http_requests = 0;           ///< plain ones
+    std::uint64_t upgrades_rejected = 0;       ///< answered with an HTTP error
     std::uint64_t proxy_headers_rejected = 0;  ///< closed for a bad PROXY header, or by whom it is
-    std::uint64_t tls_handshakes = 0;      ///< that succeeded
-    std::uint64_t tls_resumptions = 0;     ///< of them, those that took a ticket up
+    std::uint64_t tls_handshakes = 0;          ///< that succeeded
+    std::uint64_t tls_resumptions = 0;         ///< of them, those that took a ticket up
     std::uint64_t tls_handshake_failures = 0;
     std::uint64_t tls_handshakes_waiting = 0;  ///< gauge: for a later turn, by `Config::tls_budget`
     std::uint64_t messages_received = 0;

@@ -22,9 +22,9 @@ class HttpRequest {
   std::string path;    ///< as sent, percent-encoded: "/chat"
   std::string query;   ///< "room=1"
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;  ///< up to `Config::max_http_body`; empty for an upgrade
+  std::string body;            ///< up to `Config::max_http_body`; empty for an upgrade
   std::string remote_address;  ///< see `Connection::remote_address`
-  bool is_secure = false;  ///< it came by our own TLS
+  bool is_secure = false;      ///< it came by our own TLS
   /// Of a client that has proved who it is: see `ServerTls::client_ca_file`.
   std::optional<ClientCertificate> client_certificate = {};
 
