@@ -96,7 +96,7 @@ void check(const std::vector<Row>& rows, bool is_taken) {
         if (is_taken) complaint = error.what();
       }
       if (opened && !is_taken) complaint = "it was taken";
-      client.close();
+      if (!is_taken) client.close();
       script.get();
     } catch (const std::exception& error) {
       complaint += error.what();

@@ -105,10 +105,12 @@ TEST_CASE("a good request in every spelling: 101") {
       rows.push_back({name + " in " + how + " case", request_of(lines), 101});
     }
     const std::string value = rest.substr(2);
-    for (const std::string& blanks :
-         {name + ":" + value, name + ":   " + value, name + ":\t" + value,
-          name + ": " + value + "  ", name + ": " + value + "\t "}) {
-      rows.push_back({"blanks around the value, '" + blanks + "'", request_of(with(blanks)), 101});
+    for (const auto& [before, after] :
+         {std::pair(":", ""), std::pair(":   ", ""), std::pair(":\t", ""), std::pair(": ", "  "),
+          std::pair(": ", "\t ")}) {
+      std::string spaced = name;
+      spaced.append(before).append(value).append(after);
+      rows.push_back({"blanks around the value, '" + spaced + "'", request_of(with(spaced)), 101});
     }
   }
   Lines order = kGoodLines;
