@@ -81,33 +81,34 @@ TEST_CASE("control frames between frames touch nothing") {
 TEST_CASE("frames that continue nothing, and messages inside a message, are refused") {
   std::vector<Row> rows;
   for (const bool fin : {true, false}) {
-    const std::string how = fin ? ", the last" : ", more to come";
     for (const std::string payload : {"", "x"}) {
-      const std::string size = ", " + std::to_string(payload.size());
-      rows.push_back(refusal_of("a continuation first" + how + size, {next(payload, fin)}));
-      rows.push_back(refusal_of("a continuation first, a message behind it" + how + size,
+      std::string how = fin ? ", the last" : ", more to come";
+      how += payload.empty() ? ", empty" : ", not empty";
+      rows.push_back(refusal_of("a continuation first" + how, {next(payload, fin)}));
+      rows.push_back(refusal_of("a continuation first, a message behind it" + how,
                                 {next(payload, fin), text("late"), next("x")}));
-      rows.push_back({.name = "a continuation after a message" + how + size,
+      rows.push_back({.name = "a continuation after a message" + how,
                       .sent = {text("whole"), next(payload, fin)},
                       .answers = {text("whole")},
                       .ending = refused(1002)});
-      rows.push_back({.name = "a continuation after the last one" + how + size,
+      rows.push_back({.name = "a continuation after the last one" + how,
                       .sent = {text("a", kMore), next("b"), next(payload, fin)},
                       .answers = {text("ab")},
                       .ending = refused(1002)});
-      rows.push_back({.name = "a continuation after a PING" + how + size,
+      rows.push_back({.name = "a continuation after a PING" + how,
                       .sent = {ping("p"), next(payload, fin)},
                       .answers = {pong("p")},
                       .ending = refused(1002)});
       for (const unsigned outer : {kText, kBinary}) {
         for (const unsigned inner : {kText, kBinary}) {
-          const std::string kinds = std::to_string(inner) + " inside " + std::to_string(outer);
-          rows.push_back(refusal_of(
-              kinds + how + size, {of_opcode(outer, "a", kMore), of_opcode(inner, payload, fin)}));
-          rows.push_back(refusal_of(kinds + ", after a continuation" + how + size,
+          const std::string kinds =
+              std::to_string(inner) + " inside " + std::to_string(outer) + how;
+          rows.push_back(
+              refusal_of(kinds, {of_opcode(outer, "a", kMore), of_opcode(inner, payload, fin)}));
+          rows.push_back(refusal_of("after a continuation, " + kinds,
                                     {of_opcode(outer, "a", kMore), next("b", kMore),
                                      of_opcode(inner, payload, fin), next("c")}));
-          rows.push_back(refusal_of(kinds + ", after an empty frame" + how + size,
+          rows.push_back(refusal_of("after an empty frame, " + kinds,
                                     {of_opcode(outer, "", kMore), of_opcode(inner, payload, fin)}));
         }
       }
