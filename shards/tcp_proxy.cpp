@@ -28,8 +28,9 @@ void TcpConnection::take_proxy_header() noexcept {
   if (count == -EAGAIN) return;
   if (count < 0) return doom(static_cast<int>(-count));
   // Whoever only looks whether somebody is there leaves without a word.
-  if (count == 0)
+  if (count == 0) {
     return proxy_header_->started() ? reject_proxy("its PROXY header is cut off") : doom();
+  }
 
   std::span<const std::byte> input = buffer.first(static_cast<std::size_t>(count));
   const Status status = proxy_header_->feed(input);

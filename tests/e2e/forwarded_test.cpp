@@ -98,10 +98,10 @@ TEST_CASE("a trusted one is, for every request of its connection anew") {
       {"X-Forwarded-For: 1.1.1.1, unknown\r\n", own},
       {"Forwarded: for=6.6.6.6\r\n", own},
   };
-  for (const auto& [lines, client] : requests) {
-    CAPTURE(lines);
-    peer.send(get(lines));
-    CHECK(peer.read_http().body == client);
+  for (const auto& request : requests) {
+    CAPTURE(request.first);
+    peer.send(get(request.first));
+    CHECK(peer.read_http().body == request.second);
   }
   const auto answer = peer.request({.headers = {"X-Forwarded-For: 4.4.4.4"}});
   CHECK(answer.status == 101);
