@@ -47,6 +47,7 @@ void Deflater::End::operator()(z_stream_s* stream) const noexcept {
 }
 
 bool Deflater::deflate(std::span<const std::byte> message, Buffer& out) {
+  if (message.empty()) return false;  // zlib flushes nothing twice
   const std::size_t before = out.size();
   // With the tail, which is cut off again, as much as the message has: more is of no use.
   const std::size_t room = message.size() + kTail.size();
@@ -111,8 +112,13 @@ Inflater::Status Inflater::inflate(std::span<const std::byte> message, Buffer& o
   const std::size_t end = limit == 0 ? std::numeric_limits<std::size_t>::max() : out.size() + limit;
   if (!remembers_) inflateReset(stream_.get());
   try {
-    const Status status = run(message, out, end);
-    return status == Status::ok ? run(kTail, out, end) : status;
+    Status status = run(message, out, end);
+    if (status == Status::ok) status = run(kTail, out, end);
+    // Cut off anywhere, the tail would be read as something else. It must stand between two blocks.
+    constexpr int kBetweenBlocks = 128;
+    constexpr int kUnusedBits = 7;
+    const bool is_whole = (stream_->data_type & (kBetweenBlocks | kUnusedBits)) == kBetweenBlocks;
+    return status == Status::ok && !is_whole ? Status::corrupt : status;
   } catch (const std::bad_alloc&) {
     return Status::no_memory;
   }

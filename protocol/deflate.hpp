@@ -21,6 +21,7 @@ inline constexpr int kMostWindowBits = 15;
 /// Whether somebody who can have a message of that size compressed is to get it so.
 constexpr bool is_worth_deflating(const Compression& settings, Compress choice,
                                   std::size_t size) noexcept {
+  if (size == 0) return false;
   return choice == Compress::always ||
          (choice == Compress::automatic && size >= settings.threshold);
 }

@@ -103,8 +103,9 @@ std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> he
     compressed_ = frame_.reserved != 0;
     valid_text_ = 0;
   }
-  // What does not get smaller is stored in blocks, with a few bytes around each.
-  const std::size_t overhead = compressed_ ? max_message_ / 1024 + 64 : 0;
+  // What does not get smaller is stored in blocks with a few bytes around each, and the blocks are
+  // small where the compressor may use little memory.
+  const std::size_t overhead = compressed_ ? max_message_ / 16 + 64 : 0;
   if (max_message_ != 0 && message_.size() + frame_.length > max_message_ + overhead) {
     return fail_as_too_big();
   }

@@ -7,6 +7,11 @@
 #include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
+namespace {
+
+constexpr std::size_t kInflatedPerTurn = 256 * 1024;
+
+}  // namespace
 
 std::chrono::nanoseconds spread_heartbeat(std::chrono::nanoseconds interval,
                                           std::uint64_t seed) noexcept {
@@ -62,7 +67,7 @@ void Endpoint::on_ready(int status, int events) noexcept {
   if (phase_ == Phase::connecting) return on_connecting();
   if (status != 0) return on_reset();
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
-    events = UV_READABLE | UV_WRITABLE;  // it may go on now, whichever of the two it was
+    events |= UV_READABLE | UV_WRITABLE;  // it may go on now, whichever of the two it was
   }
   if ((events & UV_WRITABLE) != 0) flush();
   if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
@@ -201,17 +206,30 @@ void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) 
 void Endpoint::take_frames(std::span<std::byte> input) noexcept {
   const EndpointRules& limits = rules();
   if (reader_ == nullptr) reader_ = reactor_.lend_reader(limits.role);
+  std::size_t inflated = 0;
   while (!input.empty() && phase_ != Phase::doomed) {
     if (phase_ == Phase::open && must_stop_reading()) {
-      if (held_back_ == nullptr) held_back_ = std::make_unique<protocol::Buffer>();
-      held_back_->append(std::span<const std::byte>(input));
-      reactor_.count_parked(0, input.size());
-      set_reading(false);
+      hold_back(input);
       break;
     }
-    take_event(reader_->read(input, limits.max_message, deflate_.get()));
+    // What one read brings is little, but what comes out of it need not be.
+    if (inflated > kInflatedPerTurn) {
+      hold_back(input);
+      reactor_.mark_next_turn(*this);
+      break;
+    }
+    const protocol::FrameEvent event = reader_->read(input, limits.max_message, deflate_.get());
+    if (event.compressed_size) inflated += event.payload.size();
+    take_event(event);
   }
   settle_reader();
+}
+
+void Endpoint::hold_back(std::span<const std::byte> input) {
+  if (held_back_ == nullptr) held_back_ = std::make_unique<protocol::Buffer>();
+  held_back_->append(input);
+  reactor_.count_parked(0, input.size());
+  set_reading(false);
 }
 
 void Endpoint::take_held_back() noexcept {

@@ -202,6 +202,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   template <class Call>
   ssize_t through_tls(Call&& call) noexcept;
   void take_event(const protocol::FrameEvent& event) noexcept;
+  /// It waits, in front of the parser.
+  void hold_back(std::span<const std::byte> input);
   void settle_reader() noexcept;
   void has_written(std::size_t own_bytes_before) noexcept;
   void fire() noexcept override;

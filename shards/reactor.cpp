@@ -81,9 +81,14 @@ void Reactor::mark_going(Endpoint& endpoint) {
   going_.push_back(&endpoint);
 }
 
-void Reactor::mark_securing(Endpoint& endpoint) {
+void Reactor::mark_securing(Endpoint& endpoint, bool has_begun) {
   if (std::exchange(endpoint.awaits_securing, true)) return;
-  securing_.push_back(&endpoint);
+  (has_begun ? begun_securing_ : new_securing_).add(endpoint);
+}
+
+void Reactor::mark_next_turn(Endpoint& endpoint) {
+  if (std::exchange(endpoint.awaits_end_of_turn, true)) return;
+  next_turn_.push_back(&endpoint);
 }
 
 void Reactor::on_wake(int, int) noexcept {
@@ -108,6 +113,8 @@ void Reactor::on_timer() noexcept {
 
 void Reactor::end_turn() noexcept {
   if (inbox_left_) drain_inbox();
+  going_.insert(going_.end(), next_turn_.begin(), next_turn_.end());
+  next_turn_.clear();
   const auto now = Clock::now();
   while (timers_.fire_one(now)) {
   }
@@ -117,7 +124,7 @@ void Reactor::end_turn() noexcept {
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + shared_bytes_.total());
   arm_timer();
-  stay_awake_.set(work_left() || inbox_left_ || has_securing());
+  stay_awake_.set(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
   now_ = {};
 }
 
@@ -153,18 +160,12 @@ void Reactor::run_securing() noexcept {
   if (!has_securing()) return;
   const auto begin = Clock::now();
   do {
-    Endpoint& endpoint = *securing_[securing_done_++];
+    Endpoint& endpoint = (begun_securing_.empty() ? new_securing_ : begun_securing_).take();
     endpoint.awaits_securing = false;
     endpoint.go_on_securing();
   } while (has_securing() &&
            (securing_budget_.count() == 0 || Clock::now() - begin < securing_budget_));
-  // What is left moves up now and then, and not in each turn.
-  if (securing_done_ * 2 >= securing_.size()) {
-    securing_.erase(securing_.begin(),
-                    securing_.begin() + static_cast<std::ptrdiff_t>(securing_done_));
-    securing_done_ = 0;
-  }
-  counters_.tls_handshakes_waiting.set(securing_.size() - securing_done_);
+  counters_.tls_handshakes_waiting.set(begun_securing_.size() + new_securing_.size());
 }
 
 void Reactor::report(std::string_view what, const std::exception_ptr& error) noexcept {

@@ -71,6 +71,28 @@ class GuestList {
   Guest* first_ = nullptr;
 };
 
+/// First come, first served.
+class WaitingLine {
+ public:
+  bool empty() const noexcept { return served_ == line_.size(); }
+  std::size_t size() const noexcept { return line_.size() - served_; }
+  void add(Endpoint& endpoint) { line_.push_back(&endpoint); }
+  /// REQUIRES: it is not empty.
+  Endpoint& take() noexcept {
+    Endpoint& first = *line_[served_++];
+    // The others move up now and then, and not each time.
+    if (served_ * 2 >= line_.size()) {
+      line_.erase(line_.begin(), line_.begin() + static_cast<std::ptrdiff_t>(served_));
+      served_ = 0;
+    }
+    return first;
+  }
+
+ private:
+  std::vector<Endpoint*> line_;
+  std::size_t served_ = 0;
+};
+
 class Reactor : public webshocket::detail::Hub {
  public:
   static constexpr std::size_t kReadBuffer = 64 * 1024;
@@ -108,7 +130,9 @@ class Reactor : public webshocket::detail::Hub {
   void mark_going(Endpoint& endpoint);
   /// It goes on with its TLS handshake when those before it have: at the end of the turn, or of a
   /// later one when this turn's budget is spent. Until then nothing need be watched.
-  void mark_securing(Endpoint& endpoint);
+  void mark_securing(Endpoint& endpoint, bool has_begun);
+  /// The same at the end of the next turn, when others have had theirs.
+  void mark_next_turn(Endpoint& endpoint);
   /// It is buried at the end of the turn. Once.
   void mark_doomed(Endpoint& endpoint) { doomed_.push_back(&endpoint); }
 
@@ -186,7 +210,7 @@ class Reactor : public webshocket::detail::Hub {
   bool work_left() const noexcept;
   void run_round();
   void run_securing() noexcept;
-  bool has_securing() const noexcept { return securing_done_ != securing_.size(); }
+  bool has_securing() const noexcept { return !begun_securing_.empty() || !new_securing_.empty(); }
   void arm_timer() noexcept;
 
   const std::size_t inbound_limit_;
@@ -201,9 +225,12 @@ class Reactor : public webshocket::detail::Hub {
   std::vector<std::function<void()>> deferred_;
   std::vector<Endpoint*> dirty_;
   std::vector<Endpoint*> going_;
+  std::vector<Endpoint*> next_turn_;  ///< will be going then
   std::vector<Endpoint*> doomed_;
-  std::vector<Endpoint*> securing_;  ///< in order, behind `securing_done_` that have had their turn
-  std::size_t securing_done_ = 0;
+  /// Those whose handshake has begun come first: what has been spent on them would be lost if they
+  /// ran out of time behind all who are new.
+  WaitingLine begun_securing_;
+  WaitingLine new_securing_;
   GuestList guests_;
   GuestList leaving_;  ///< evicted, and not yet gone
 

@@ -139,6 +139,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void begin_http() noexcept;
   void say_who(HttpRequest& request) const;
   void take_http(std::span<const std::byte> input) noexcept override;
+  /// Whom a request is from.
+  Address client_of(const protocol::HttpHead& head) const noexcept;
   void answer_http(std::span<const std::byte>& rest) noexcept;
   void answer_plain_http(const protocol::HttpHead& head);
   std::chrono::nanoseconds http_timeout() const noexcept;
@@ -168,6 +170,9 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   Census::Bucket bucket_of(std::string_view name) const noexcept;
 
   bool is_connected_ = false;  ///< on_connect was called: on_disconnect will be
+  /// By a proxy that passes on what it does not read: what the bytes say of a client is not its
+  /// word.
+  bool is_unnamed_ = false;
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;
   Address remote_;  ///< the socket's peer, or the client for whom that speaks

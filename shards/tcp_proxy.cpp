@@ -39,7 +39,11 @@ void TcpConnection::take_proxy_header() noexcept {
   static_cast<void>(socket_.receive(buffer.first(taken)));
   count_received(taken);
   if (status == Status::incomplete) return;
-  if (proxy_header_->source()) remote_ = *proxy_header_->source();
+  if (proxy_header_->source()) {
+    remote_ = *proxy_header_->source();
+  } else {
+    is_unnamed_ = true;
+  }
   proxy_header_.reset();
   begin_securing();
 }

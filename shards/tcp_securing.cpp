@@ -19,7 +19,7 @@ void TcpConnection::on_connecting() noexcept {
   if (output_ended_) return read_to_the_end();
   // Until its turn comes there is nothing to wait for.
   poll_.stop();
-  shard().mark_securing(*this);
+  shard().mark_securing(*this, tls_ != nullptr);
 }
 
 void TcpConnection::go_on_securing() noexcept {

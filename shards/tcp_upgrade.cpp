@@ -92,12 +92,16 @@ void TcpConnection::take_http(std::span<const std::byte> input) noexcept {
   }
 }
 
+Address TcpConnection::client_of(const protocol::HttpHead& head) const noexcept {
+  return is_unnamed_ ? remote_ : shard().site().admission.client_of(head, remote_);
+}
+
 void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
   protocol::HttpRequestReader& reader = handshake_->reader;
   try {
     const protocol::HttpHead& head = reader.head();
     if (const auto error = shard().site().admission.refuse_host(head)) {
-      remote_ = shard().site().admission.client_of(head, remote_);
+      remote_ = client_of(head);
       return turn_away(*error);
     }
     if (reader.upgrade() && head.has_token("Upgrade", "websocket")) {
@@ -126,7 +130,7 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
       continue;
     }
     HttpRequest request;
-    fill(request, head, site.admission.client_of(head, remote_));
+    fill(request, head, client_of(head));
     say_who(request);
     request.body = handshake_->reader.body();
     shard().counters().http_requests.add();
@@ -221,7 +225,7 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   if (!paths.empty() && route == 0 && std::ranges::find(paths, head.path) == paths.end()) {
     return refuse_http({404, "There is no WebSocket at this path."});
   }
-  remote_ = site.admission.client_of(head, remote_);
+  remote_ = client_of(head);
   if (const auto error = site.admission.refuse_origin(head)) return turn_away(*error);
   if (shard().draining()) return refuse_http({503, "The server is going away."});
   Slot slot = Slot::take(shard().site().connections);
@@ -285,7 +289,13 @@ void TcpConnection::decide(Upgrade answer) noexcept {
   if (answer.is_raw) handshake_->subprotocol.reset();
   if (answer.pin_key) {
     const std::size_t home = shard().site().bus->shard_of(*answer.pin_key);
-    if (home != shard().shard()) return move_to(home, std::move(answer));
+    if (home != shard().shard()) {
+      // What was asked before on this connection has to be answered from here.
+      flush();
+      if (phase_ == Phase::doomed) return;
+      if (outbox_ != nullptr) return refuse_http({503, "Earlier answers have not been read yet."});
+      return move_to(home, std::move(answer));
+    }
   }
   shard().counters().handshakes_pending.subtract();
   finish_upgrade({handshake_->route, std::move(answer), std::move(handshake_->key),

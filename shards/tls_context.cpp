@@ -106,6 +106,8 @@ void set_session_domain(SSL_CTX* context, const ServerTls& settings) {
   std::ifstream file(settings.client_ca_file, std::ios::binary);
   std::string domain(std::istreambuf_iterator<char>(file), {});
   domain += settings.client_certificate_optional ? '?' : '!';
+  // It travels inside the ticket: one that lives long elsewhere must not do so here.
+  domain += std::to_string(settings.ticket_lifetime.count());
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   EVP_Digest(domain.data(), domain.size(), digest.data(), &size, EVP_sha256(), nullptr);

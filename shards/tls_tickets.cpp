@@ -60,14 +60,17 @@ TlsTickets::~TlsTickets() {
 }
 
 void TlsTickets::rotate(Clock::time_point now) {
-  if (current_ && (period_.count() == 0 || now - current_->made < period_)) return;
-  // In a long silence the current one may have got too old to be the previous one.
-  if (previous_) wipe(previous_->key);
-  previous_ = std::exchange(current_, std::nullopt);
-  if (previous_ && now - previous_->made >= 2 * period_) {
-    wipe(previous_->key);
-    previous_.reset();
+  if (period_.count() == 0) return;
+  const auto forget = [](std::optional<Aged>& key) {
+    if (key) wipe(key->key);
+    key.reset();
+  };
+  if (current_ && now - current_->made >= period_) {
+    forget(previous_);
+    previous_ = std::exchange(current_, std::nullopt);
   }
+  // In a long silence the current one may have got too old to be even the previous one.
+  if (previous_ && now - previous_->made >= 2 * period_) forget(previous_);
 }
 
 TlsTickets::Key TlsTickets::current(Clock::time_point now) {

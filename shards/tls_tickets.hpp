@@ -12,8 +12,8 @@
 
 namespace webshocket::shards {
 
-/// Any thread. A key encrypts for one period, and decrypts for one more; then it is forgotten, and
-/// whoever learns all our keys learns nothing of older sessions.
+/// Any thread. A key encrypts for one period, and decrypts for one more; at the next handshake
+/// after that it is forgotten, and whoever learns all our keys learns nothing of older sessions.
 class TlsTickets {
  public:
   using Clock = std::chrono::steady_clock;

@@ -69,6 +69,7 @@ std::string in_case(std::string text, Change change) {
 void check(const std::vector<Row>& rows) {
   Config config;
   config.shards = 2;
+  config.allowed_origins = {"*"};
   const ServerFixture server(std::move(config), per_shard<RawEcho>());
   for (const Row& row : rows) {
     std::string complaint;

@@ -277,6 +277,43 @@ TEST_CASE("a bomb is refused at the limit, before it takes memory") {
   CHECK(bystander.read_message() == "still here");
 }
 
+TEST_CASE("an empty message behind a compressed one") {
+  Compression settings = kContexts;
+  settings.threshold = 0;
+  ServerFixture server({.shards = 1, .compression = settings}, per_shard<Room>());
+  RawPeer peer = raw_peer(server.port());
+  DeflatingPeer own;
+  for (const std::size_t size : {200UL, 0UL, 0UL, 300UL}) {
+    peer.send(own.frame(kText, compressible(size)));
+    CHECK(own.read_message(peer) == compressible(size));
+  }
+}
+
+TEST_CASE("what one read brings may become much, and is taken in several turns, in order") {
+  ServerFixture server({.shards = 1, .compression = kOn}, per_shard<Room>());
+  RawPeer peer = raw_peer(server.port());
+  RawPeer bystander = raw_peer(server.port());
+  DeflatingPeer own;
+  std::string bytes;
+  std::vector<std::string> messages;
+  for (unsigned i = 0; i < 40; ++i) {
+    messages.push_back(std::string(200'000, static_cast<char>('a' + i % 26)) + std::to_string(i));
+    own.forget();
+    bytes += own.frame(kText, messages.back()).bytes();
+  }
+  bytes += webshocket::test::close_frame(1000);
+  REQUIRE(bytes.size() < 64 * 1024);
+  peer.send(bytes);
+  bystander.send(webshocket::test::text_frame("in between"));
+  CHECK(bystander.read_message() == "in between");
+  for (const std::string& message : messages) {
+    own.forget();
+    CHECK(own.read_message(peer) == message);
+  }
+  CHECK(peer.read_close_and_end().code == 1000);
+  CHECK(server->stats().total.parked_bytes == 0);
+}
+
 TEST_CASE("what cannot be inflated closes with 1007, and hurts nobody else") {
   ServerFixture server({.shards = 1, .compression = kOn}, per_shard<Room>());
   RawPeer bystander = raw_peer(server.port());

@@ -128,6 +128,28 @@ TEST_CASE("what would not get smaller is left alone") {
   CHECK(out.text().starts_with("before"));
 }
 
+TEST_CASE("an empty message behind another one") {
+  Deflater deflater({}, 15);
+  Inflater inflater(15, true);
+  Buffer out;
+  CHECK(inflated(inflater, deflated(deflater, chat(300))) == chat(300));
+  CHECK_FALSE(deflater.deflate({}, out));
+  CHECK(out.empty());
+  CHECK_FALSE(is_worth_deflating({.threshold = 0}, Compress::always, 0));
+  CHECK(inflated(inflater, deflated(deflater, chat(300))) == chat(300));
+}
+
+TEST_CASE("a message that is cut off is no message") {
+  Deflater deflater({}, 15);
+  const std::string whole = deflated(deflater, chat(2000));
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    CAPTURE(size);
+    Inflater inflater;
+    Buffer out;
+    CHECK(inflater.inflate(bytes_of(whole).first(size), out, 0) == Status::corrupt);
+  }
+}
+
 TEST_CASE("no more comes out than is let out") {
   constexpr std::size_t kBomb = 64 * 1024 * 1024;
   Deflater deflater({.level = 9}, 15);
