@@ -27,6 +27,7 @@ DeflatingPeer::DeflatingPeer(int window_bits) : deflate_(new z_stream()), inflat
 DeflatingPeer::~DeflatingPeer() = default;
 
 std::string DeflatingPeer::deflate(std::string_view message) {
+  if (message.empty()) return std::string(1, '\0');  // RFC 7692, section 7.2.3.6
   std::string out(deflateBound(deflate_.get(), message.size()) + 64, '\0');
   deflate_->next_in = bytes(message.data());
   deflate_->avail_in = static_cast<uInt>(message.size());
