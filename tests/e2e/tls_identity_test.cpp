@@ -19,15 +19,19 @@
 #include <vector>
 
 #include <webshocket/client.hpp>
+#include <webshocket/client_loop.hpp>
 #include <webshocket/server.hpp>
 
 #include "tests/e2e/tls_world.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/server_fixture.hpp"
 #include "tests/support/server_process.hpp"
 #include "tests/support/tls_peer.hpp"
 
 using webshocket::Client;
 using webshocket::ClientCertificate;
+using webshocket::ClientConfig;
+using webshocket::ClientLoop;
 using webshocket::Config;
 using webshocket::Connection;
 using webshocket::ConnectionFailedError;
@@ -239,9 +243,11 @@ TEST_CASE("who takes up a session is still who he was; with other authorities he
 TEST_CASE("a reload, with connections that go on as they are") {
   TlsWorld world;
   Fixture fixture(world, world.server());
+  const ClientLoop loop;
+  const auto settings = std::make_shared<const ClientConfig>(world.client());
   std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < 50; ++i) {
-    clients.push_back(std::make_unique<Client>(wss(fixture.server.port()), world.client()));
+  for (int i = 0; i < (webshocket::test::kSanitized ? 100 : 1000); ++i) {
+    clients.push_back(std::make_unique<Client>(wss(fixture.server.port()), settings, loop));
     clients.back()->connect();
   }
   TlsPeer half(fixture.server.port());  // the server has said who it is already
