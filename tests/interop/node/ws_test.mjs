@@ -2,9 +2,11 @@
 // ../run_node_test.
 
 import assert from "node:assert/strict";
-import {spawn} from "node:child_process";
+import {execFileSync, spawn} from "node:child_process";
 import {once} from "node:events";
+import {mkdtempSync, readFileSync, rmSync} from "node:fs";
 import {createRequire} from "node:module";
+import {tmpdir} from "node:os";
 import path from "node:path";
 import {createInterface} from "node:readline";
 import {cases} from "./cases.mjs";
@@ -14,6 +16,8 @@ const {WebSocket, WebSocketServer} =
 const [programs] = process.argv.slice(2);
 const kGuard = 60_000;  // only what hangs takes so long
 const names = Object.keys(cases);
+const folder = mkdtempSync(path.join(tmpdir(), "webshocket-node-"));
+const tls = ["--cert", path.join(folder, "cert.pem"), "--key", path.join(folder, "key.pem")];
 let tried = 0;
 let failures = 0;
 
@@ -46,12 +50,14 @@ const testServer = async (args, offers) => {
   const server = spawn(path.join(programs, "conformance_server"),
     ["--port", "0", "--raw-echo", "--shards", "2", ...args], {stdio: ["ignore", "pipe", "inherit"]});
   const [line] = await once(createInterface(server.stdout), "line");
-  const url = `ws://${line.replace("listening on ", "")}/`;
+  const secure = args.includes("--cert");
+  const url = `${secure ? "wss" : "ws"}://${line.replace("listening on ", "")}/`;
+  const ca = secure ? readFileSync(tls[1]) : undefined;
   for (const [offer, deflated] of offers) {
     for (const name of names) {
       const title = `our server ${args}, offered ${JSON.stringify(offer)}: ${name}`;
       await check(title, async () => {
-        const socket = new WebSocket(url, {perMessageDeflate: offer});
+        const socket = new WebSocket(url, {perMessageDeflate: offer, ca});
         await once(socket, "open");
         expectExtension(socket, deflated);
         await cases[name](socket);
@@ -91,11 +97,17 @@ const testClient = async (perMessageDeflate, deflated) => {
   server.close();
 };
 
+execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+  "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+  "-out", tls[1], "-keyout", tls[3]], {stdio: "ignore"});
 await testServer([], [[false, false], [true, false]]);
+await testServer(tls, [[false, false]]);
+await testServer([...tls, "--deflate-context"], [[{threshold: 0}, true]]);
 await testServer(["--deflate"], [[false, false], [true, true], [{threshold: 0}, true], [small, true]]);
 await testServer(["--deflate-context"], [[{threshold: 0}, true], [small, true]]);
 await testClient(false, false);
 await testClient({threshold: 0}, true);
 await testClient(small, true);
+rmSync(folder, {recursive: true});
 console.log(`${tried} tried, ${failures} failed`);
 process.exit(failures === 0 ? 0 : 1);
