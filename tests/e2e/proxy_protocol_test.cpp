@@ -290,6 +290,10 @@ TEST_CASE("a header behind the header is believed if the client is a trusted pro
   RawPeer client(fixture.port());
   client.send("PROXY TCP4 8.8.8.8 192.0.2.1 88 443\r\n" + request);
   CHECK(client.read_http().body == "8.8.8.8:88");
+  // Who passes on what it does not read has not written it, though it is trusted.
+  RawPeer unnamed(fixture.port());
+  unnamed.send("PROXY UNKNOWN\r\n" + request);
+  CHECK(unnamed.read_http().body == own_address(unnamed));
 }
 
 TEST_CASE("each listener decides for itself") {

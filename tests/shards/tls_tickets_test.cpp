@@ -31,6 +31,15 @@ TEST_CASE("a key encrypts for one period, and decrypts for one more") {
   CHECK(tickets.find(second.name, kBegin + 2h));
 }
 
+TEST_CASE("one that was in use to the end of its second period is not kept for a third") {
+  TlsTickets tickets(1h);
+  const auto first = tickets.current(kBegin);
+  const auto second = tickets.current(kBegin + 119min);
+  CHECK(tickets.find(first.name, kBegin + 119min));
+  CHECK_FALSE(tickets.find(first.name, kBegin + 2h));
+  CHECK(tickets.find(second.name, kBegin + 2h));
+}
+
 TEST_CASE("nobody's name") {
   TlsTickets tickets(1h);
   CHECK_FALSE(tickets.find(TlsTickets::Name(), kBegin));
