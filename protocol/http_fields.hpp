@@ -24,6 +24,11 @@ struct HttpFields {
 };
 
 /// ASCII only, as the grammar of HTTP wants it.
+constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// The same but for `lower`.
 bool same_text(std::string_view left, std::string_view right) noexcept;
 
 /// A method, a header's name, a subprotocol: RFC 9110, section 5.6.2.

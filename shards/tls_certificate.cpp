@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "protocol/http_fields.hpp"
+
 namespace webshocket::shards {
 namespace {
 
@@ -102,12 +104,6 @@ std::string fingerprint_of(const X509* certificate) {
   return text;
 }
 
-void make_small(std::string& name) noexcept {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-}
-
 }  // namespace
 
 std::string names_in_words(const X509* certificate) {
@@ -136,7 +132,7 @@ std::vector<std::string> host_names(const X509* certificate) {
   if (const ASN1_STRING* name = common_name(certificate); !has_others && name != nullptr) {
     list.push_back(utf8_of(name));
   }
-  for (std::string& name : list) make_small(name);
+  for (std::string& name : list) std::ranges::transform(name, name.begin(), protocol::lower);
   return list;
 }
 

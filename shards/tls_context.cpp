@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
@@ -13,6 +14,7 @@
 
 #include <webshocket/error.hpp>
 
+#include "protocol/http_fields.hpp"
 #include "shards/tls_certificate.hpp"
 #include "shards/tls_stream.hpp"
 
@@ -193,9 +195,7 @@ void TlsContext::add_names(SSL_CTX* context) {
 }
 
 SSL_CTX* TlsContext::find(std::string name) const {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  std::ranges::transform(name, name.begin(), protocol::lower);
   if (name.ends_with('.')) name.pop_back();
   auto found = by_name_.find(name);
   if (found == by_name_.end() && name.find('.') != std::string::npos) {

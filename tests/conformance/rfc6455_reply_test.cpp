@@ -13,16 +13,15 @@
 #include <webshocket/error.hpp>
 
 #include "protocol/handshake.hpp"
+#include "tests/support/header_lines.hpp"
 #include "tests/support/raw_server.hpp"
 
 namespace webshocket::test {
 namespace {
 
-using Lines = std::vector<std::string>;
-
 /// <accept> stands for what belongs to the key.
-const Lines kGoodLines = {"Upgrade: websocket", "Connection: Upgrade",
-                          "Sec-WebSocket-Accept: <accept>"};
+const HeaderLines kGood({"Upgrade: websocket", "Connection: Upgrade",
+                         "Sec-WebSocket-Accept: <accept>"});
 
 struct Row {
   std::string name;
@@ -33,29 +32,7 @@ struct Row {
 std::string reply_of(const Lines& lines,
                      const std::string& start = "HTTP/1.1 101 Switching Protocols",
                      const std::string& line_end = "\r\n") {
-  std::string text = start + line_end;
-  for (const std::string& line : lines) text += line + line_end;
-  return text + line_end;
-}
-
-std::string name_of(const std::string& line) { return line.substr(0, line.find(':')); }
-
-Lines without(const std::string& name) {
-  Lines lines = kGoodLines;
-  std::erase_if(lines, [&](const std::string& line) { return name_of(line) == name; });
-  return lines;
-}
-
-Lines with(const std::string& line) {
-  Lines lines = without(name_of(line));
-  lines.push_back(line);
-  return lines;
-}
-
-Lines and_also(const std::string& line) {
-  Lines lines = kGoodLines;
-  lines.push_back(line);
-  return lines;
+  return head_of(start, lines, line_end);
 }
 
 std::string for_key(std::string reply, const std::string& key) {
@@ -109,15 +86,15 @@ void check(const std::vector<Row>& rows, bool is_taken) {
 
 TEST_CASE("a good reply in every spelling opens the connection") {
   std::vector<Row> rows = {
-      {"as it should be", reply_of(kGoodLines)},
-      {"no phrase", reply_of(kGoodLines, "HTTP/1.1 101 ")},
-      {"another phrase", reply_of(kGoodLines, "HTTP/1.1 101 Web Socket Protocol Handshake")},
-      {"behind a 100", "HTTP/1.1 100 Continue\r\n\r\n" + reply_of(kGoodLines)},
+      {"as it should be", reply_of(kGood.all())},
+      {"no phrase", reply_of(kGood.all(), "HTTP/1.1 101 ")},
+      {"another phrase", reply_of(kGood.all(), "HTTP/1.1 101 Web Socket Protocol Handshake")},
+      {"behind a 100", "HTTP/1.1 100 Continue\r\n\r\n" + reply_of(kGood.all())},
       {"behind two replies of 103",
        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" +
-           reply_of(kGoodLines)},
+           reply_of(kGood.all())},
   };
-  Lines order = kGoodLines;
+  Lines order = kGood.all();
   std::ranges::sort(order);
   do {
     rows.push_back({"the order " + order[0] + ", " + order[1], reply_of(order)});
@@ -126,7 +103,7 @@ TEST_CASE("a good reply in every spelling opens the connection") {
                            "Upgrade:  websocket \t", "Connection: upgrade", "Connection: UPGRADE",
                            "Connection: keep-alive, Upgrade", "Connection: Upgrade,x",
                            "Sec-WebSocket-Accept:<accept>", "Sec-WebSocket-Accept:  <accept>  "}) {
-    rows.push_back({line, reply_of(with(line))});
+    rows.push_back({line, reply_of(kGood.with(line))});
   }
   for (const auto& [name, line] :
        {std::pair("Upgrade", "upgrade: websocket"), std::pair("Upgrade", "UPGRADE: websocket"),
@@ -134,25 +111,25 @@ TEST_CASE("a good reply in every spelling opens the connection") {
         std::pair("Connection", "CONNECTION: Upgrade"),
         std::pair("Sec-WebSocket-Accept", "sec-websocket-accept: <accept>"),
         std::pair("Sec-WebSocket-Accept", "SEC-WEBSOCKET-ACCEPT: <accept>")}) {
-    Lines lines = without(name);
+    Lines lines = kGood.without(name);
     lines.emplace_back(line);
     rows.push_back({line, reply_of(lines)});
   }
   for (const char* line : {"Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: superchat",
                            "sec-websocket-protocol:  chat ", "Server: x", "Date: today",
                            "Set-Cookie: a=b", "X-Empty:", "Connection: keep-alive"}) {
-    rows.push_back({std::string("besides, ") + line, reply_of(and_also(line))});
+    rows.push_back({std::string("besides, ") + line, reply_of(kGood.and_also(line))});
   }
   check(rows, true);
 }
 
 TEST_CASE("a bad reply is none") {
   std::vector<Row> rows;
-  for (const std::string& line : kGoodLines) {
-    rows.push_back({"without " + line, reply_of(without(name_of(line)))});
-    rows.push_back({"an empty value, " + name_of(line), reply_of(with(name_of(line) + ":"))});
+  for (const std::string& line : kGood.all()) {
+    rows.push_back({"without " + line, reply_of(kGood.without(name_of(line)))});
+    rows.push_back({"an empty value, " + name_of(line), reply_of(kGood.with(name_of(line) + ":"))});
     rows.push_back({"a blank before the colon, " + line,
-                    reply_of(with(name_of(line) + " " + line.substr(name_of(line).size())))});
+                    reply_of(kGood.with(name_of(line) + " " + line.substr(name_of(line).size())))});
   }
   for (const char* line :
        {"Upgrade: websockets", "Upgrade: h2c", "Upgrade: \"websocket\"", "Connection: keep-alive",
@@ -160,7 +137,7 @@ TEST_CASE("a bad reply is none") {
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Accept: x<accept>",
         "Sec-WebSocket-Accept: <accept>x", "Sec-WebSocket-Accept: \"<accept>\"",
         "Sec-WebSocket-Accept: <accept>, <accept>", "Sec-WebSocket-Accept: ="}) {
-    rows.push_back({line, reply_of(with(line))});
+    rows.push_back({line, reply_of(kGood.with(line))});
   }
   for (const char* line :
        {"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Protocol: soap",
@@ -169,16 +146,16 @@ TEST_CASE("a bad reply is none") {
         "Sec-WebSocket-Extensions: permessage-deflate", "Sec-WebSocket-Extensions: \"\"",
         "no colon", ": no name", "X Y: a blank in the name", "X: a control character\x01",
         "X: folded\r\n over two lines"}) {
-    rows.push_back({std::string("besides, ") + line, reply_of(and_also(line))});
+    rows.push_back({std::string("besides, ") + line, reply_of(kGood.and_also(line))});
   }
-  Lines two_choices = and_also("Sec-WebSocket-Protocol: chat");
+  Lines two_choices = kGood.and_also("Sec-WebSocket-Protocol: chat");
   two_choices.emplace_back("Sec-WebSocket-Protocol: superchat");
   rows.push_back({"two subprotocols", reply_of(two_choices)});
   for (const char* start : {"HTTP/1.0 101 Switching Protocols", "HTTP/2.0 101 Switching Protocols",
                             "HTTP/0.9 101 Switching Protocols", "http/1.1 101 Switching Protocols",
                             "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 1010 x", "HTTP/1.1 10 x",
                             "HTTP/1.1 abc x", "ICY 101 OK", "101 Switching Protocols"}) {
-    rows.push_back({"the start '" + std::string(start) + "'", reply_of(kGoodLines, start)});
+    rows.push_back({"the start '" + std::string(start) + "'", reply_of(kGood.all(), start)});
   }
   for (const char* status :
        {"200 OK", "201 Created", "204 No Content", "301 Moved", "302 Found", "304 Not Modified",
@@ -189,13 +166,14 @@ TEST_CASE("a bad reply is none") {
     const std::string start = "HTTP/1.1 " + std::string(status);
     rows.push_back({status, reply_of({"Content-Length: 0"}, start)});
     rows.push_back({std::string(status) + ", though all the headers are right",
-                    reply_of(and_also("Content-Length: 0"), start)});
+                    reply_of(kGood.and_also("Content-Length: 0"), start)});
   }
-  const std::string good = reply_of(kGoodLines);
-  rows.push_back({"line feeds alone", reply_of(kGoodLines, "HTTP/1.1 101 Yes", "\n")});
+  const std::string good = reply_of(kGood.all());
+  rows.push_back({"line feeds alone", reply_of(kGood.all(), "HTTP/1.1 101 Yes", "\n")});
   rows.push_back({"what is no HTTP", "SSH-2.0-OpenSSH_9.2\r\n"});
   rows.push_back({"a frame", served_text("hello")});
-  rows.push_back({"too much of a head", reply_of(and_also("X: " + std::string(100'000, 'x')))});
+  rows.push_back(
+      {"too much of a head", reply_of(kGood.and_also("X: " + std::string(100'000, 'x')))});
   rows.push_back({"nothing, then the end", "", true});
   rows.push_back({"half a line, then the end", good.substr(0, 10), true});
   rows.push_back({"all but the last byte, then the end", good.substr(0, good.size() - 1), true});

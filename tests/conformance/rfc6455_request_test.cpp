@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/header_lines.hpp"
 #include "tests/support/raw_echo.hpp"
 #include "tests/support/raw_peer.hpp"
 #include "tests/support/server_fixture.hpp"
@@ -16,11 +17,9 @@
 namespace webshocket::test {
 namespace {
 
-using Lines = std::vector<std::string>;
-
 const std::string kKeyLine = "Sec-WebSocket-Key: " + std::string(kUpgradeKey);
-const Lines kGoodLines = {"Host: server.example", "Upgrade: websocket", "Connection: Upgrade",
-                          kKeyLine, "Sec-WebSocket-Version: 13"};
+const HeaderLines kGood({"Host: server.example", "Upgrade: websocket", "Connection: Upgrade",
+                         kKeyLine, "Sec-WebSocket-Version: 13"});
 
 struct Row {
   std::string name;
@@ -30,31 +29,7 @@ struct Row {
 
 std::string request_of(const Lines& lines, const std::string& start = "GET /chat HTTP/1.1",
                        const std::string& line_end = "\r\n") {
-  std::string text = start + line_end;
-  for (const std::string& line : lines) text += line + line_end;
-  return text + line_end;
-}
-
-std::string name_of(const std::string& line) { return line.substr(0, line.find(':')); }
-
-Lines without(const std::string& name) {
-  Lines lines = kGoodLines;
-  std::erase_if(lines, [&](const std::string& line) { return name_of(line) == name; });
-  return lines;
-}
-
-/// This one in its place.
-Lines with(const std::string& line) {
-  Lines lines = without(name_of(line));
-  lines.push_back(line);
-  return lines;
-}
-
-/// This one besides.
-Lines and_also(const std::string& line) {
-  Lines lines = kGoodLines;
-  lines.push_back(line);
-  return lines;
+  return head_of(start, lines, line_end);
 }
 
 template <class Change>
@@ -96,12 +71,12 @@ void check(const std::vector<Row>& rows) {
 
 TEST_CASE("a good request in every spelling: 101") {
   std::vector<Row> rows;
-  for (const std::string& line : kGoodLines) {
+  for (const std::string& line : kGood.all()) {
     const std::string name = name_of(line);
     const std::string rest = line.substr(name.size());
     for (const auto& [how, change] :
          {std::pair("lower", &::tolower), std::pair("upper", &::toupper)}) {
-      Lines lines = without(name);
+      Lines lines = kGood.without(name);
       lines.push_back(in_case(name, change) + rest);
       rows.push_back({name + " in " + how + " case", request_of(lines), 101});
     }
@@ -111,10 +86,11 @@ TEST_CASE("a good request in every spelling: 101") {
           std::pair(": ", "\t ")}) {
       std::string spaced = name;
       spaced.append(before).append(value).append(after);
-      rows.push_back({"blanks around the value, '" + spaced + "'", request_of(with(spaced)), 101});
+      rows.push_back(
+          {"blanks around the value, '" + spaced + "'", request_of(kGood.with(spaced)), 101});
     }
   }
-  Lines order = kGoodLines;
+  Lines order = kGood.all();
   std::ranges::sort(order);
   do {
     std::string names;
@@ -126,7 +102,7 @@ TEST_CASE("a good request in every spelling: 101") {
         "Upgrade: websocket,h2c", "Upgrade: , websocket ,", "Connection: upgrade",
         "Connection: UPGRADE", "Connection: keep-alive, Upgrade", "Connection: Upgrade,keep-alive",
         "Connection: ,,Upgrade , x"}) {
-    rows.push_back({line, request_of(with(line)), 101});
+    rows.push_back({line, request_of(kGood.with(line)), 101});
   }
   for (const char* line :
        {"Connection: keep-alive", "Upgrade: h2c", "Origin: http://a.example", "Origin: null",
@@ -135,29 +111,29 @@ TEST_CASE("a good request in every spelling: 101") {
         "Sec-WebSocket-Protocol: chat, superchat", "Sec-WebSocket-Protocol: chat",
         "Sec-WebSocket-Extensions: x-unknown; a=1", "Sec-WebSocket-Extensions: foo, bar; baz=\"q\"",
         "Sec-WebSocket-Key1: 18x 6]8vM;54 *(5:  {   U1]8  z [  8"}) {
-    rows.push_back({std::string("besides, ") + line, request_of(and_also(line)), 101});
+    rows.push_back({std::string("besides, ") + line, request_of(kGood.and_also(line)), 101});
   }
-  Lines two_lists = and_also("Sec-WebSocket-Protocol: chat");
+  Lines two_lists = kGood.and_also("Sec-WebSocket-Protocol: chat");
   two_lists.emplace_back("sec-websocket-protocol: superchat");
   rows.push_back({"subprotocols in two headers", request_of(two_lists), 101});
   for (const char* target :
        {"/", "/a/b?c=d&e", "/?", "/%20", "/a;b", "http://server.example/chat?x=1",
         "HTTP://server.example/", "http://server.example"}) {
     rows.push_back({std::string("the target ") + target,
-                    request_of(kGoodLines, "GET " + std::string(target) + " HTTP/1.1"), 101});
+                    request_of(kGood.all(), "GET " + std::string(target) + " HTTP/1.1"), 101});
   }
-  rows.push_back({"empty lines before it", "\r\n\r\n" + request_of(kGoodLines), 101});
+  rows.push_back({"empty lines before it", "\r\n\r\n" + request_of(kGood.all()), 101});
   check(rows);
 }
 
 TEST_CASE("a bad request is named, and ends the connection") {
   std::vector<Row> rows;
-  for (const std::string& line : kGoodLines) {
-    rows.push_back({"without " + line, request_of(without(name_of(line))), 400});
-    rows.push_back({"an empty value, " + name_of(line), request_of(with(name_of(line) + ":")),
+  for (const std::string& line : kGood.all()) {
+    rows.push_back({"without " + line, request_of(kGood.without(name_of(line))), 400});
+    rows.push_back({"an empty value, " + name_of(line), request_of(kGood.with(name_of(line) + ":")),
                     name_of(line) == "Sec-WebSocket-Version" ? 426 : 400});
     rows.push_back({"a blank before the colon, " + line,
-                    request_of(with(name_of(line) + " " + line.substr(name_of(line).size()))),
+                    request_of(kGood.with(name_of(line) + " " + line.substr(name_of(line).size()))),
                     400});
   }
   for (const char* line : {"Upgrade: websockets",
@@ -182,14 +158,14 @@ TEST_CASE("a bad request is named, and ends the connection") {
                            "Host: a b",
                            "Host: a/b",
                            "Host: a@b"}) {
-    rows.push_back({line, request_of(with(line)), 400});
+    rows.push_back({line, request_of(kGood.with(line)), 400});
   }
   for (const char* version : {"0", "6", "7", "8", "12", "14", "013", "13.0", "+13", "0x0D",
                               "thirteen", "13, 8", "8, 13", "-13", "130", "4294967309"}) {
     rows.push_back({"version " + std::string(version),
-                    request_of(with("Sec-WebSocket-Version: " + std::string(version))), 426});
+                    request_of(kGood.with("Sec-WebSocket-Version: " + std::string(version))), 426});
   }
-  rows.push_back({"two versions", request_of(and_also("Sec-WebSocket-Version: 13")), 426});
+  rows.push_back({"two versions", request_of(kGood.and_also("Sec-WebSocket-Version: 13")), 426});
   for (const std::string& line :
        {kKeyLine, std::string("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
         std::string("sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA=="),
@@ -201,39 +177,41 @@ TEST_CASE("a bad request is named, and ends the connection") {
         std::string("X\x01: a control character in it"), std::string("X: a control character\x01"),
         std::string("X: a NUL\0", 9), std::string("X: a carriage return\rinside"),
         std::string("X: folded\r\n over two lines"), std::string("X: folded\r\n\tby a tab")}) {
-    rows.push_back({"besides, " + line, request_of(and_also(line)), 400});
+    rows.push_back({"besides, " + line, request_of(kGood.and_also(line)), 400});
   }
-  rows.push_back({"a body", request_of(and_also("Content-Length: 5")) + "hello", 400});
-  rows.push_back({"a body in chunks",
-                  request_of(and_also("Transfer-Encoding: chunked")) + "5\r\nhello\r\n0\r\n\r\n",
-                  400});
+  rows.push_back({"a body", request_of(kGood.and_also("Content-Length: 5")) + "hello", 400});
+  rows.push_back(
+      {"a body in chunks",
+       request_of(kGood.and_also("Transfer-Encoding: chunked")) + "5\r\nhello\r\n0\r\n\r\n", 400});
   rows.push_back({"folded in the first header", request_of([] {
-                    Lines lines = kGoodLines;
+                    Lines lines = kGood.all();
                     lines.front() = "Host:\r\n server.example";
                     return lines;
                   }()),
                   400});
-  rows.push_back({"line feeds alone", request_of(kGoodLines, "GET / HTTP/1.1", "\n"), 400});
+  rows.push_back({"line feeds alone", request_of(kGood.all(), "GET / HTTP/1.1", "\n"), 400});
   rows.push_back({"a line feed alone at the end",
-                  request_of(kGoodLines).substr(0, request_of(kGoodLines).size() - 2) + "\n", 400});
+                  request_of(kGood.all()).substr(0, request_of(kGood.all()).size() - 2) + "\n",
+                  400});
   for (const char* method : {"POST", "PUT", "OPTIONS", "DELETE", "PATCH"}) {
-    rows.push_back({method, request_of(kGoodLines, std::string(method) + " /chat HTTP/1.1"), 405});
+    rows.push_back({method, request_of(kGood.all(), std::string(method) + " /chat HTTP/1.1"), 405});
   }
-  rows.push_back({"get", request_of(kGoodLines, "get /chat HTTP/1.1"), 400});
-  rows.push_back({"HTTP/1.0", request_of(kGoodLines, "GET /chat HTTP/1.0"), 400});
+  rows.push_back({"get", request_of(kGood.all(), "get /chat HTTP/1.1"), 400});
+  rows.push_back({"HTTP/1.0", request_of(kGood.all(), "GET /chat HTTP/1.0"), 400});
   for (const char* start : {"GET /chat", "GET /chat ", "GET  /chat HTTP/1.1", "GET /chat  HTTP/1.1",
                             " GET /chat HTTP/1.1", "GET\t/chat HTTP/1.1", "GET /a b HTTP/1.1",
                             "GET chat HTTP/1.1", "GET /chat#x HTTP/1.1", "GET /\x01 HTTP/1.1",
                             "GET /chat HTTP/1.1 ", "GET /chat http/1.1", "GET /chat FTP/1.1"}) {
-    rows.push_back({"the start " + std::string(start), request_of(kGoodLines, start), 400});
+    rows.push_back({"the start " + std::string(start), request_of(kGood.all(), start), 400});
   }
   for (const char* version : {"HTTP/2.0", "HTTP/0.9", "HTTP/3.1", "HTTP/x.y"}) {
-    rows.push_back({version, request_of(kGoodLines, "GET /chat " + std::string(version)), 505});
+    rows.push_back({version, request_of(kGood.all(), "GET /chat " + std::string(version)), 505});
   }
-  rows.push_back({"a long header", request_of(and_also("X: " + std::string(20'000, 'x'))), 431});
+  rows.push_back(
+      {"a long header", request_of(kGood.and_also("X: " + std::string(20'000, 'x'))), 431});
   rows.push_back({"a long target",
-                  request_of(kGoodLines, "GET /" + std::string(20'000, 'x') + " HTTP/1.1"), 431});
-  Lines many = kGoodLines;
+                  request_of(kGood.all(), "GET /" + std::string(20'000, 'x') + " HTTP/1.1"), 431});
+  Lines many = kGood.all();
   for (int i = 0; i < 200; ++i) many.push_back("X-" + std::to_string(i) + ": 1");
   rows.push_back({"200 headers", request_of(many), 431});
   check(rows);
@@ -243,7 +221,7 @@ TEST_CASE("frames behind the request belong to the connection, however they come
   Config config;
   config.shards = 2;
   const ServerFixture server(std::move(config), per_shard<RawEcho>());
-  const std::string request = request_of(kGoodLines);
+  const std::string request = request_of(kGood.all());
   const std::string ping = SentFrame{.opcode = kPing, .payload = "p"}.bytes();
   const std::string bytes =
       request + text_frame("one") + ping + binary_frame("two") + close_frame(1000, "three");

@@ -15,6 +15,7 @@
 
 #include "tests/support/deflating_peer.hpp"
 #include "tests/support/own_process.hpp"
+#include "tests/support/raw_echo.hpp"
 #include "tests/support/server_fixture.hpp"
 
 using namespace webshocket;
@@ -59,10 +60,8 @@ class Room : public Handler {
       connection.send("tiny tiny tiny tiny tiny tiny tiny", {.compress = Compress::always});
     } else if (text == "peer") {
       std::jthread([peer = connection.peer()] { peer.send(compressible(5000)); });
-    } else if (opcode == Opcode::text) {
-      connection.send(text);
     } else {
-      connection.send(message);
+      webshocket::test::echo(connection, message, opcode);
     }
   }
 };

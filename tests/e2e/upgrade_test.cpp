@@ -21,6 +21,7 @@
 #include <webshocket/server.hpp>
 
 #include "shards/socket.hpp"
+#include "tests/support/raw_echo.hpp"
 #include "tests/support/raw_peer.hpp"
 #include "tests/support/server_fixture.hpp"
 #include "tests/support/ws_client.hpp"
@@ -78,12 +79,7 @@ class Door : public Handler {
   Upgrade on_upgrade(const UpgradeRequest& request) override { return answer_of(request); }
   void on_message(Connection& connection, std::span<const std::byte> message,
                   Opcode opcode) override {
-    if (opcode == Opcode::text) {
-      connection.send(
-          std::string_view(reinterpret_cast<const char*>(message.data()), message.size()));
-    } else {
-      connection.send(message);
-    }
+    webshocket::test::echo(connection, message, opcode);
   }
 };
 

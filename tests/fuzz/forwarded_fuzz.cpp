@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "protocol/forwarded.hpp"
+#include "tests/fuzz/lines.hpp"
 
 using namespace webshocket::protocol;
 
@@ -18,13 +19,6 @@ namespace {
 
 void require(bool condition) {
   if (!condition) std::abort();
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
 }
 
 void check_element(std::string_view element) {

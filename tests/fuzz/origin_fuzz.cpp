@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocol/origin.hpp"
+#include "tests/fuzz/lines.hpp"
 
 using namespace webshocket::protocol;
 
@@ -20,13 +21,6 @@ constexpr std::string_view kEvil = ".not-to-be-guessed";
 
 void require(bool condition) {
   if (!condition) std::abort();
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
 }
 
 std::string upper(std::string_view text) {

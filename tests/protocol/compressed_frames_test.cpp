@@ -15,12 +15,6 @@ using Kind = FrameEvent::Kind;
 
 namespace {
 
-constexpr unsigned kContinuation = 0x0;
-constexpr unsigned kText = 0x1;
-constexpr unsigned kBinary = 0x2;
-constexpr unsigned kClose = 0x8;
-constexpr unsigned kPing = 0x9;
-constexpr unsigned kPong = 0xA;
 constexpr unsigned kCompressed = 4;  // RSV1
 
 std::string lines(std::size_t size) {

@@ -17,13 +17,6 @@ using Kind = FrameEvent::Kind;
 
 namespace {
 
-constexpr unsigned kContinuation = 0x0;
-constexpr unsigned kText = 0x1;
-constexpr unsigned kBinary = 0x2;
-constexpr unsigned kClose = 0x8;
-constexpr unsigned kPing = 0x9;
-constexpr unsigned kPong = 0xA;
-
 std::string close_body(unsigned code, std::string_view reason = {}) {
   std::string body{static_cast<char>(code >> 8), static_cast<char>(code & 0xFF)};
   return body.append(reason);

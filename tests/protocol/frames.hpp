@@ -33,6 +33,13 @@ inline std::string hex(std::string_view digits) {
   return bytes;
 }
 
+inline constexpr unsigned kContinuation = 0x0;
+inline constexpr unsigned kText = 0x1;
+inline constexpr unsigned kBinary = 0x2;
+inline constexpr unsigned kClose = 0x8;
+inline constexpr unsigned kPing = 0x9;
+inline constexpr unsigned kPong = 0xA;
+
 struct RawFrame {
   unsigned opcode = 0x2;
   std::string payload = {};

@@ -1,4 +1,4 @@
-/// A handler whose connections are raw, on every path: each message goes back as it came.
+/// Raw connections: each message goes back as it came.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +10,22 @@
 
 namespace webshocket::test {
 
+inline void echo(Connection& connection, std::span<const std::byte> message, Opcode opcode) {
+  if (opcode == Opcode::text) {
+    connection.send(
+        std::string_view(reinterpret_cast<const char*>(message.data()), message.size()));
+  } else {
+    connection.send(message);
+  }
+}
+
+/// On every path.
 class RawEcho : public Handler {
  public:
   Upgrade on_upgrade(const UpgradeRequest&) override { return Upgrade::accept().raw(); }
   void on_message(Connection& connection, std::span<const std::byte> message,
                   Opcode opcode) override {
-    if (opcode == Opcode::text) {
-      connection.send(
-          std::string_view(reinterpret_cast<const char*>(message.data()), message.size()));
-    } else {
-      connection.send(message);
-    }
+    echo(connection, message, opcode);
   }
 };
 
