@@ -59,6 +59,11 @@ class Channels {
   /// Whether for_each_match() would call at all.
   bool has_match(std::string_view name) const noexcept;
 
+  /// Of a name, as the tables have it.
+  std::uint64_t hash(std::string_view name) const noexcept {
+    return hash_name(name, options_.seed);
+  }
+
   /// Those subscribed under exactly this name or pattern; `f` may do the same as above.
   template <class F>
   void for_each_subscriber(std::string_view name, F&& f);
@@ -121,9 +126,6 @@ class Channels {
     MatchCache::Entry* entry_;
   };
 
-  std::uint64_t hash(std::string_view name) const noexcept {
-    return hash_name(name, options_.seed);
-  }
   Channel* find(std::string_view name) const noexcept;
   Channel& make(std::string_view name);
   void settle_or_defer(Channel& channel) noexcept;

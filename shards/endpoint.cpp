@@ -148,6 +148,7 @@ void Endpoint::doom(int error) noexcept {
   if (phase_ == Phase::doomed) return;
   on_doomed(error);
   phase_ = Phase::doomed;
+  settle_tail();
   reactor_.stop_timer(*this);
   if (!poll_closed_) poll_.stop();
   reactor_.mark_doomed(*this);
@@ -163,6 +164,7 @@ void Endpoint::let_go() noexcept {
     reactor_.take_back(std::move(reader_), rules().role);
   }
   if (outbox_ != nullptr) {
+    settle_tail();
     reactor_.count_outbox(outbox_->own_bytes(), 0);
     reactor_.take_back(std::move(outbox_));
   }
@@ -302,6 +304,7 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
 
 Outbox& Endpoint::outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
+  settle_tail();
   return *outbox_;
 }
 
@@ -326,6 +329,7 @@ void Endpoint::has_written(std::size_t own_bytes_before) noexcept {
 
 void Endpoint::drop_unsent() noexcept {
   if (outbox_ == nullptr) return;
+  settle_tail();
   const std::size_t own = outbox_->own_bytes();
   outbox_->drop_unsent();
   reactor_.count_outbox(own, outbox_->own_bytes());
@@ -335,10 +339,16 @@ void Endpoint::flush_turn() noexcept {
   is_dirty = false;
   if (phase_ == Phase::doomed) return free_if_done();
   flush();
+  if (outbox_ != nullptr) reactor_.mark_stuck(*this);
+}
+
+void Endpoint::detach_outbox() {
+  if (outbox_ != nullptr) outbox_->detach();
 }
 
 void Endpoint::flush() noexcept {
   if (outbox_ == nullptr) return;
+  settle_tail();
   const std::size_t own = outbox_->own_bytes();
   const std::span<iovec> parts = reactor_.parts();
   while (!outbox_->empty()) {

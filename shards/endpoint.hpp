@@ -68,12 +68,17 @@ class Endpoint : private webshocket::detail::TimerNode {
     doom();
   }
 
-  std::size_t outbox_bytes() const noexcept { return outbox_ == nullptr ? 0 : outbox_->bytes(); }
+  std::size_t outbox_bytes() const noexcept {
+    if (outbox_ == nullptr) return 0;
+    return outbox_->bytes() + (tail_.run == nullptr ? 0 : tail_.end - outbox_->last_end());
+  }
 
   // --- by its reactor, at the end of a turn -----------------------------------------------------
 
   /// Writes what the socket takes.
   void flush_turn() noexcept;
+  /// The socket has not taken all: what is left should not keep much more memory alive than it is.
+  void detach_outbox();
   /// Goes on with what had to wait.
   virtual void go_on() noexcept = 0;
   /// Goes on with the TLS handshake: its turn has come.
@@ -160,7 +165,21 @@ class Endpoint : private webshocket::detail::TimerNode {
     bool compressed = false;
   };
 
+  /// How the outbox ends while that is a range of a run: the next message of that run needs no
+  /// more than this to be seen, and the outbox itself is not looked at. `outbox()` and all that
+  /// reads it bring it up to date.
+  struct Tail {
+    const Run* run = nullptr;  ///< none: the outbox ends otherwise
+    std::uint32_t end = 0;
+    std::uint32_t limit = 0;  ///< how far it may reach
+  };
+
   Outbox& outbox();
+  void settle_tail() noexcept {
+    if (tail_.run == nullptr) return;
+    outbox_->extend(tail_.end);
+    tail_ = {};
+  }
   /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
   /// `deflate_->forget()` be called. What it shows holds until the next call on this thread.
   Body body_of(std::span<const std::byte> message, Compress choice);
@@ -190,9 +209,10 @@ class Endpoint : private webshocket::detail::TimerNode {
   bool close_sent_ = false;
   bool close_received_ = false;
   bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
-  bool output_ended_ = false;        ///< half-closed by us
-  bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
-  std::unique_ptr<Outbox> outbox_;   ///< lent by the reactor, while there is output
+  Tail tail_;
+  bool output_ended_ = false;       ///< half-closed by us
+  bool input_ended_ = false;        ///< half-closed by the peer, seen while not reading
+  std::unique_ptr<Outbox> outbox_;  ///< lent by the reactor, while there is output
 
  private:
   void on_ready(int status, int events) noexcept;

@@ -11,27 +11,34 @@
 namespace webshocket::shards {
 namespace {
 
-/// The frames of one delivery in this shard's forms, made when the first recipient wants them.
-class Frames {
+/// One delivery in this shard's runs, put there when the first recipient wants it.
+class Pieces {
  public:
-  Frames(const Delivery& delivery, SharedBytes& bytes) noexcept
-      : delivery_(delivery), bytes_(bytes) {}
+  Pieces(Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
+      : runs_(runs), target_(target), delivery_(delivery) {}
 
   /// Nothing if the message was not made in that form: the recipient came after the publish.
-  const FrameRef* of(Form wanted) {
-    const Form form = delivery_.message->given_as(wanted);
-    FrameRef& frame = frames_[static_cast<std::size_t>(form)];
-    if (!frame) {
-      if (delivery_.message->frames(form).empty()) return nullptr;
-      frame = FrameRef(std::make_unique<Frame>(delivery_.message, form, bytes_));
-    }
-    return &frame;
+  const Piece* of(Form wanted) {
+    const Piece& piece = pieces_[static_cast<std::size_t>(wanted)];
+    return piece.run ? &piece : make(wanted);
   }
 
  private:
+  const Piece* make(Form wanted) {
+    const Message& message = *delivery_.message;
+    const Form form = message.given_as(wanted);
+    if (message.frames(form).empty()) return nullptr;
+    Piece& given = pieces_[static_cast<std::size_t>(form)];
+    if (!given.run) {
+      given = {runs_.add(target_, delivery_.message, form), webshocket::detail::is_deflate(form)};
+    }
+    return &(pieces_[static_cast<std::size_t>(wanted)] = given);
+  }
+
+  Runs& runs_;
+  std::uint64_t target_;
   const Delivery& delivery_;
-  SharedBytes& bytes_;
-  std::array<FrameRef, kForms> frames_;
+  std::array<Piece, kForms> pieces_;
 };
 
 }  // namespace
@@ -42,22 +49,37 @@ bool Shard::receive(const Delivery& delivery) noexcept {
 }
 
 Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
-  Frames frames(delivery, shared_bytes_);
+  if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   Outcome outcome;
-  const auto give = [&](TcpConnection& connection) {
-    ++outcome.tried;
-    if (!delivery.predicate.empty() && !delivery.predicate(connection)) return;
-    const FrameRef* frame = frames.of(webshocket::detail::ConnectionAccess::form(connection));
-    if (frame == nullptr) return;
-    ++(connection.deliver(*frame) ? outcome.delivered : outcome.dropped);
+  const auto give_all = [&](std::uint64_t target, auto&& for_each) {
+    Pieces pieces(runs_, target, delivery);
+    const auto give = [&](TcpConnection& connection) {
+      ++outcome.tried;
+      const Piece* piece = pieces.of(webshocket::detail::ConnectionAccess::form(connection));
+      if (piece == nullptr) return;
+      if (connection.extend(*piece) || connection.deliver(*piece)) {
+        ++outcome.delivered;
+      } else {
+        ++outcome.dropped;
+      }
+    };
+    if (delivery.predicate.empty()) return for_each(give);
+    for_each([&](TcpConnection& connection) {
+      if (delivery.predicate(connection)) {
+        give(connection);
+      } else {
+        ++outcome.tried;
+      }
+    });
   };
-  switch (delivery.target) {
-    case Delivery::Target::channel:
+  if (delivery.target == Delivery::Target::channel) {
+    give_all(channels_.hash(delivery.channel), [&](auto&& give) {
       channels_.for_each_match(delivery.channel, [&](Subscriber& subscriber) {
         give(static_cast<TcpConnection&>(subscriber));
       });
-      break;
-    case Delivery::Target::everybody:
+    });
+  } else {
+    give_all(delivery.route, [&](auto&& give) {
       for (std::size_t route = 0; route < handlers_.size(); ++route) {
         if (delivery.route != Delivery::kAllRoutes && delivery.route != route) continue;
         for (Connection& connection :
@@ -65,14 +87,33 @@ Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
           give(static_cast<TcpConnection&>(connection));
         }
       }
-      break;
-    case Delivery::Target::one:
-      if (TcpConnection* connection = table_.find(delivery.uid)) give(*connection);
-      break;
+    });
   }
+  count(outcome);
+  return outcome;
+}
+
+// Nobody to share it with: a small message is copied to where its replies are.
+Shard::Outcome Shard::deliver_to_one(const Delivery& delivery) noexcept {
+  Outcome outcome;
+  TcpConnection* const connection = table_.find(delivery.uid);
+  if (connection == nullptr) return outcome;
+  outcome.tried = 1;
+  if (delivery.predicate.empty() || delivery.predicate(*connection)) {
+    const Form form =
+        delivery.message->given_as(webshocket::detail::ConnectionAccess::form(*connection));
+    if (!delivery.message->frames(form).empty()) {
+      ++(connection->deliver(delivery.message, form) ? outcome.delivered : outcome.dropped);
+    }
+  }
+  count(outcome);
+  return outcome;
+}
+
+void Shard::count(const Outcome& outcome) noexcept {
   counters_.deliveries.add(outcome.delivered + outcome.dropped);
   counters_.deliveries_dropped.add(outcome.dropped);
-  return outcome;
+  counters_.messages_sent.add(outcome.delivered);
 }
 
 bool Shard::run_work(const Delivery& delivery) noexcept {

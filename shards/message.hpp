@@ -8,7 +8,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
 
 #include <webshocket/detail/hub.hpp>
 #include <webshocket/packet.hpp>
@@ -99,70 +98,5 @@ std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view
 constexpr Opcode opcode_of(Form form) noexcept {
   return webshocket::detail::plain(form) == Form::json_text ? Opcode::text : Opcode::binary;
 }
-
-/// What shards pay for the messages that their outboxes refer to.
-class SharedBytes {
- public:
-  std::size_t total() const noexcept { return total_; }
-
- private:
-  friend class Frame;
-  std::size_t total_ = 0;
-};
-
-/// A message in one form on one shard: holds one atomic reference for all of that shard's
-/// recipients, who count among themselves without one (42 ns against 1.2 ns per recipient, two
-/// threads).
-class Frame {
- public:
-  Frame(std::shared_ptr<const Message> message, Form form, SharedBytes& bytes) noexcept
-      : message_(std::move(message)),
-        frames_(message_->frames(form)),
-        shared_(bytes),
-        is_deflated_(webshocket::detail::is_deflate(form)) {
-    shared_.total_ += frames_.size();
-  }
-  Frame(const Frame&) = delete;
-  Frame& operator=(const Frame&) = delete;
-  ~Frame() { shared_.total_ -= frames_.size(); }
-
-  std::span<const std::byte> bytes() const noexcept { return frames_; }
-  bool is_deflated() const noexcept { return is_deflated_; }
-
- private:
-  friend class FrameRef;
-  std::shared_ptr<const Message> message_;
-  std::span<const std::byte> frames_;
-  SharedBytes& shared_;
-  std::uint32_t references_ = 0;
-  bool is_deflated_;
-};
-
-/// One thread's reference.
-class FrameRef {
- public:
-  FrameRef() noexcept = default;
-  explicit FrameRef(std::unique_ptr<Frame> frame) noexcept : frame_(frame.release()) {
-    ++frame_->references_;
-  }
-  FrameRef(const FrameRef& other) noexcept : frame_(other.frame_) {
-    if (frame_ != nullptr) ++frame_->references_;
-  }
-  FrameRef(FrameRef&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
-  FrameRef& operator=(FrameRef other) noexcept {
-    std::swap(frame_, other.frame_);
-    return *this;
-  }
-  ~FrameRef() {
-    if (frame_ != nullptr && --frame_->references_ == 0) delete frame_;
-  }
-
-  explicit operator bool() const noexcept { return frame_ != nullptr; }
-  std::span<const std::byte> bytes() const noexcept { return frame_->bytes(); }
-  bool is_deflated() const noexcept { return frame_->is_deflated(); }
-
- private:
-  Frame* frame_ = nullptr;
-};
 
 }  // namespace webshocket::shards

@@ -5,58 +5,66 @@
 
 namespace webshocket::shards {
 
-void Outbox::push(const FrameRef& frame) {
-  const std::size_t size = frame.bytes().size();
-  items_.push_back({frame, 0, size, false});
-  bytes_ += size;
-}
-
-void Outbox::push_own(std::size_t offset, std::size_t size) {
-  if (size == 0) return;
-  bytes_ += size;
+void Outbox::push(const Range& range) {
+  bytes_ += range.size();
   if (!empty()) {
     Item& last = items_.back();
-    if (!last.frame && !last.started && last.offset + last.size == offset) {
-      last.size += size;
+    if (last.run.get() == range.run.get() && last.end == range.begin) {
+      last.end = range.end;
       return;
     }
   }
-  items_.push_back({FrameRef(), offset, size, false});
+  items_.push_back({range.run, range.begin, range.end});
+}
+
+void Outbox::push_own(std::size_t offset, std::size_t size) {
+  if (size != 0) push({RunRef(), offset, offset + size});
 }
 
 std::size_t Outbox::gather(std::span<iovec> parts) noexcept {
   std::size_t count = 0;
   for (std::size_t i = first_; i < items_.size() && count < parts.size(); ++i, ++count) {
     const Item& item = items_[i];
-    const std::byte* start = item.frame ? item.frame.bytes().data() : own_.data();
+    const std::byte* start = item.run ? item.run->data() : own_.data();
     // sendmsg takes what it only reads as void*.
-    parts[count].iov_base = const_cast<std::byte*>(start + item.offset);
-    parts[count].iov_len = item.size;
+    parts[count].iov_base = const_cast<std::byte*>(start + item.begin);
+    parts[count].iov_len = item.size();
   }
   return count;
 }
 
+std::size_t Outbox::rest_of_message(const Item& item, std::size_t offset) noexcept {
+  // Its own bytes are not told apart: replies are never dropped.
+  return item.run ? item.run->rest_of_message(offset) : item.end - offset;
+}
+
 void Outbox::consume(std::size_t count) noexcept {
   bytes_ -= count;
+  begun_ -= std::min(begun_, count);
   while (count > 0) {
     Item& item = items_[first_];
-    const std::size_t taken = std::min(count, item.size);
-    item.offset += taken;
-    item.size -= taken;
-    item.started = true;
+    const std::size_t taken = std::min(count, item.size());
+    item.begin += taken;
     count -= taken;
-    if (!item.frame) own_sent_ = item.offset;
-    if (item.size > 0) break;
-    item.frame = FrameRef();
+    if (!item.run) own_sent_ = item.begin;
+    if (item.size() > 0) {
+      if (begun_ == 0) begun_ = rest_of_message(item, item.begin);
+      break;
+    }
+    item.run = RunRef();
     ++first_;
   }
   reclaim();
 }
 
 void Outbox::commit(std::size_t count) noexcept {
-  for (std::size_t i = first_; i < items_.size() && count > 0; ++i) {
-    items_[i].started = true;
-    count -= std::min(count, items_[i].size);
+  std::size_t before = 0;
+  for (std::size_t i = first_; i < items_.size() && before < count; ++i) {
+    const Item& item = items_[i];
+    const std::size_t taken = std::min(count - before, item.size());
+    before += taken;
+    begun_ = std::max(begun_, before + rest_of_message(item, item.begin + taken));
+    before += item.size() - taken;
   }
 }
 
@@ -77,7 +85,9 @@ void Outbox::reclaim() noexcept {
     std::memmove(own_.data(), own_.data() + own_sent_, left);
     own_.resize_down(left);
     for (std::size_t i = first_; i < items_.size(); ++i) {
-      if (!items_[i].frame) items_[i].offset -= own_sent_;
+      if (items_[i].run) continue;
+      items_[i].begin -= own_sent_;
+      items_[i].end -= own_sent_;
     }
     own_sent_ = 0;
   }
@@ -85,11 +95,26 @@ void Outbox::reclaim() noexcept {
 
 void Outbox::drop_unsent() noexcept {
   std::size_t kept = first_;
-  while (kept < items_.size() && items_[kept].started) ++kept;
-  for (std::size_t i = kept; i < items_.size(); ++i) bytes_ -= items_[i].size;
+  std::size_t left = begun_;
+  for (; kept < items_.size() && left > 0; ++kept) {
+    Item& item = items_[kept];
+    item.end = item.begin + std::min(item.size(), left);
+    left -= item.size();
+  }
+  bytes_ = begun_;
   items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(kept), items_.end());
   // The bytes behind them in own_ go when the outbox is empty.
   reclaim();
+}
+
+void Outbox::detach() {
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    Item& item = items_[i];
+    if (!item.run || item.size() * item.run->references() * 2 > item.run->size()) continue;
+    item.run = item.run->copy(item.begin, item.end);
+    item.end = item.size();
+    item.begin = 0;
+  }
 }
 
 void Outbox::reset() noexcept {
@@ -97,6 +122,7 @@ void Outbox::reset() noexcept {
   if (items_.capacity() > kItemsKept) items_.shrink_to_fit();
   first_ = 0;
   bytes_ = 0;
+  begun_ = 0;
   own_.release(kOwnKept);
   own_sent_ = 0;
 }

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "protocol/buffer.hpp"
-#include "shards/message.hpp"
+#include "shards/run.hpp"
 #include "shards/socket.hpp"
 
 namespace webshocket::shards {
 
-/// In order: references to shared messages, and runs of bytes of its own (replies, control frames).
-/// Lent to a connection only while it has output, and kept warm by the shard in between, so that a
-/// fan-out allocates nothing per recipient. One thread.
+/// In order: ranges of shared runs, and bytes of its own (replies, control frames). Neighbours are
+/// one part. Lent to a connection only while it has output, and kept warm by the shard in between,
+/// so that a fan-out allocates nothing per recipient. One thread.
 class Outbox {
  public:
   bool empty() const noexcept { return first_ == items_.size(); }
@@ -22,7 +22,14 @@ class Outbox {
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t own_bytes() const noexcept { return own_.size(); }
 
-  void push(const FrameRef& frame);
+  void push(const Range& range);
+  /// The last item is a range of a run: it reaches on to `end`.
+  void extend(std::size_t end) noexcept {
+    bytes_ += end - items_.back().end;
+    items_.back().end = end;
+  }
+  /// REQUIRES: it is not empty.
+  std::size_t last_end() const noexcept { return items_.back().end; }
 
   /// Appends what `write(protocol::Buffer&)` appends.
   template <class Write>
@@ -45,15 +52,20 @@ class Outbox {
   /// whole.
   void drop_unsent() noexcept;
 
+  /// Copies the ranges that keep much more memory alive than they are: for a peer that takes its
+  /// time.
+  void detach();
+
   /// For another connection. Large memory is given back.
   void reset() noexcept;
 
  private:
   struct Item {
-    FrameRef frame;      ///< none: bytes of `own_`
-    std::size_t offset;  ///< of what is unsent, in the frame or in `own_`
-    std::size_t size;    ///< of what is unsent
-    bool started;        ///< some of it has been sent, or is on its way
+    RunRef run;         ///< none: bytes of `own_`
+    std::size_t begin;  ///< of what is unsent, in the run or in `own_`
+    std::size_t end;
+
+    std::size_t size() const noexcept { return end - begin; }
   };
 
   static constexpr std::size_t kItemsKept = 256;
@@ -61,11 +73,14 @@ class Outbox {
   static constexpr std::size_t kWorthMoving = 64 * 1024;
 
   void push_own(std::size_t offset, std::size_t size);
+  /// From the front of an item to the end of the message that is there.
+  static std::size_t rest_of_message(const Item& item, std::size_t offset) noexcept;
   void reclaim() noexcept;
 
   std::vector<Item> items_;
   std::size_t first_ = 0;  ///< items before it have been sent
   std::size_t bytes_ = 0;
+  std::size_t begun_ = 0;  ///< bytes at the front, of messages that the peer has begun to receive
   protocol::Buffer own_;
   std::size_t own_sent_ = 0;  ///< bytes at the front of `own_` that have been sent
 };

@@ -120,9 +120,10 @@ void Reactor::end_turn() noexcept {
   }
   run_securing();
   for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
+  runs_.end_turn();
   settle();
   counters_.inbound_bytes.set(inbound_bytes_);
-  counters_.outbox_bytes.set(own_outbox_bytes_ + shared_bytes_.total());
+  counters_.outbox_bytes.set(own_outbox_bytes_ + runs_.bytes());
   arm_timer();
   stay_awake_.set(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
   now_ = {};
@@ -147,6 +148,12 @@ void Reactor::run_round() {
   const std::size_t dirty = dirty_.size();
   for (std::size_t i = 0; i < dirty; ++i) dirty_[i]->flush_turn();
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty));
+  if (!stuck_.empty()) {
+    // Only now is it known who else refers to the runs.
+    runs_.end_turn();
+    for (Endpoint* endpoint : stuck_) endpoint->detach_outbox();
+    stuck_.clear();
+  }
   const std::size_t doomed = doomed_.size();
   burying_ = true;
   for (std::size_t i = 0; i < doomed; ++i) doomed_[i]->bury();

@@ -117,6 +117,7 @@ class Reactor : public webshocket::detail::Hub {
     return deflate_scratch_;
   }
   Document& document() noexcept { return document_; }
+  Runs& runs() noexcept { return runs_; }
   std::span<iovec> parts() noexcept { return parts_; }
 
   std::unique_ptr<protocol::FrameReader> lend_reader(protocol::Role role);
@@ -126,6 +127,8 @@ class Reactor : public webshocket::detail::Hub {
 
   /// It has output: written at the end of the turn.
   void mark_dirty(Endpoint& endpoint);
+  /// It has output that its socket does not take. By `flush_turn`.
+  void mark_stuck(Endpoint& endpoint) { stuck_.push_back(&endpoint); }
   /// It goes on with what had to wait, at the end of the turn.
   void mark_going(Endpoint& endpoint);
   /// It goes on with its TLS handshake when those before it have: at the end of the turn, or of a
@@ -138,7 +141,7 @@ class Reactor : public webshocket::detail::Hub {
 
   /// Bytes of half-received messages, over all endpoints. False beyond the limit.
   bool take_inbound(std::size_t before, std::size_t after) noexcept;
-  /// The outboxes' own bytes; what they share is counted by `SharedBytes`.
+  /// The outboxes' own bytes; what they share is counted by `Runs`.
   void count_outbox(std::size_t before, std::size_t after) noexcept {
     own_outbox_bytes_ += after - before;
   }
@@ -191,7 +194,7 @@ class Reactor : public webshocket::detail::Hub {
   bool inbox_left_ = false;
   bool burying_ = false;  ///< on_disconnect runs
   webshocket::detail::Counters counters_;
-  SharedBytes shared_bytes_;
+  Runs runs_;
   std::size_t inbound_bytes_ = 0;
   std::size_t own_outbox_bytes_ = 0;
   Loop loop_;
@@ -224,6 +227,7 @@ class Reactor : public webshocket::detail::Hub {
 
   std::vector<std::function<void()>> deferred_;
   std::vector<Endpoint*> dirty_;
+  std::vector<Endpoint*> stuck_;
   std::vector<Endpoint*> going_;
   std::vector<Endpoint*> next_turn_;  ///< will be going then
   std::vector<Endpoint*> doomed_;

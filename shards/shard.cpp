@@ -165,7 +165,7 @@ void Shard::settle() noexcept {
 
 void Shard::check_outbox_total() noexcept {
   const std::size_t limit = site_.config.outbox_total_limit;
-  if (limit == 0 || own_outbox_bytes_ + shared_bytes_.total() <= limit) return;
+  if (limit == 0 || own_outbox_bytes_ + runs_.bytes() <= limit) return;
   // Rare, so that a walk over all is no loss: the longest outbox goes.
   TcpConnection* longest = nullptr;
   table_.for_each([&](TcpConnection& connection) {

@@ -113,6 +113,8 @@ class Shard final : public Reactor, private Receiver {
     std::size_t dropped = 0;
   };
   Outcome deliver(const Delivery& delivery) noexcept;
+  Outcome deliver_to_one(const Delivery& delivery) noexcept;
+  void count(const Outcome& outcome) noexcept;
   bool run_work(const Delivery& delivery) noexcept;
 
   Site& site_;

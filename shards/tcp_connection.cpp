@@ -88,12 +88,11 @@ void TcpConnection::do_release() noexcept {
 
 bool TcpConnection::admit(std::size_t size) noexcept {
   const std::size_t limit = shard().config().outbox_limit;
-  if (limit == 0 || outbox_ == nullptr || outbox_->empty()) return true;
-  if (outbox_->bytes() + size <= limit) return true;
+  if (limit == 0 || outbox_bytes() == 0 || outbox_bytes() + size <= limit) return true;
   // The burst of one turn is no sign of a slow reader: let the socket take what it can first.
   flush();
   if (phase_ != Phase::open) return false;
-  if (outbox_ == nullptr || outbox_->empty() || outbox_->bytes() + size <= limit) return true;
+  if (outbox_bytes() == 0 || outbox_bytes() + size <= limit) return true;
   shard().counters().slow_consumers.add();
   close_slow("outbox_limit reached");
   return false;
@@ -104,12 +103,33 @@ void TcpConnection::close_slow(std::string_view reason) noexcept {
   begin_close(CloseCode::try_again_later, reason);
 }
 
-bool TcpConnection::deliver(const FrameRef& frame) noexcept {
-  if (phase_ != Phase::open || !admit(frame.bytes().size())) return false;
-  if (frame.is_deflated()) deflate_->forget();
-  outbox().push(frame);
-  shard().counters().messages_sent.add();
+bool TcpConnection::deliver(const Piece& piece) noexcept {
+  if (phase_ != Phase::open || !admit(piece.size())) return false;
+  if (piece.is_deflated) deflate_->forget();
+  Outbox& to = outbox();
+  to.push(piece);
   shard().mark_dirty(*this);
+  if (piece.end > Runs::kMostInRun) return true;
+  // As far as the outbox has room, and at least to where it is now.
+  const std::size_t limit = shard().config().outbox_limit;
+  const std::size_t room = limit == 0           ? Runs::kMostInRun
+                           : limit > to.bytes() ? std::min(limit - to.bytes(), Runs::kMostInRun)
+                                                : 0;
+  tail_ = {piece.run.get(), static_cast<std::uint32_t>(piece.end),
+           static_cast<std::uint32_t>(piece.end + room)};
+  return true;
+}
+
+bool TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) noexcept {
+  const std::span<const std::byte> frames = message->frames(form);
+  if (phase_ != Phase::open || !admit(frames.size())) return false;
+  if (webshocket::detail::is_deflate(form)) deflate_->forget();
+  if (frames.size() > Runs::kMostCopied) {
+    outbox().push(shard().runs().refer(message, form));
+    shard().mark_dirty(*this);
+  } else {
+    write([&](protocol::Buffer& out) { out.append(frames); });
+  }
   return true;
 }
 
@@ -152,7 +172,7 @@ bool TcpConnection::do_respond(std::string_view call_id, Payload response,
 
 bool TcpConnection::do_writable() const noexcept {
   const std::size_t mark = shard().config().outbox_low_mark;
-  return phase_ != Phase::open || mark == 0 || outbox_ == nullptr || outbox_->bytes() < mark;
+  return phase_ != Phase::open || mark == 0 || outbox_bytes() < mark;
 }
 
 void TcpConnection::on_flushed() noexcept {

@@ -56,6 +56,11 @@ struct Adoption {
   std::unique_ptr<TlsStream> tls;  ///< of one that moves
 };
 
+/// A message, as it lies in a run.
+struct Piece : Range {
+  bool is_deflated = false;
+};
+
 class TcpConnection final : public Connection, public Subscriber, public Endpoint {
  public:
   TcpConnection(Shard& shard, Adoption adoption);
@@ -63,8 +68,18 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   /// Starts reading, or goes on with the upgrade that another shard began.
   void start(std::optional<Move> move) noexcept;
 
+  /// What it gets lies right behind what it got last: all that there is to do, most of the time.
+  bool extend(const Piece& piece) noexcept {
+    if (tail_.run != piece.run.get() || tail_.end != piece.begin || piece.end > tail_.limit) {
+      return false;
+    }
+    tail_.end = static_cast<std::uint32_t>(piece.end);
+    return true;
+  }
   /// A message for it. False if it was dropped: the connection is closing, or its outbox is full.
-  bool deliver(const FrameRef& frame) noexcept;
+  bool deliver(const Piece& piece) noexcept;
+  /// The same, for it alone.
+  bool deliver(const std::shared_ptr<const Message>& message, Form form) noexcept;
 
   void go_on() noexcept override;
   void go_on_securing() noexcept override;

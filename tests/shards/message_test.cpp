@@ -23,10 +23,7 @@ using webshocket::protocol::FrameReader;
 using webshocket::shards::Content;
 using webshocket::shards::Form;
 using webshocket::shards::Forms;
-using webshocket::shards::Frame;
-using webshocket::shards::FrameRef;
 using webshocket::shards::Message;
-using webshocket::shards::SharedBytes;
 
 namespace {
 
@@ -182,26 +179,4 @@ TEST_CASE("a packet keeps what it says, and gets the channel that it is publishe
                                     Form::json_text, {kFragment});
   CHECK(received(sent->frames(Form::json_text)).second.find(R"("channel":"elsewhere")") !=
         std::string::npos);
-}
-
-TEST_CASE("a shard counts the bytes it keeps alive once, however many refer to them") {
-  SharedBytes shared;
-  std::shared_ptr<const Message> message = Message::freeze(
-      PacketSource::custom, std::nullopt, {Payload("hello"), nullptr}, Form::raw, {kFragment});
-  const std::weak_ptr<const Message> watch = message;
-  {
-    FrameRef first(std::make_unique<Frame>(std::move(message), Form::raw, shared));
-    std::vector<FrameRef> many(1000, first);
-    CHECK(shared.total() == 7);
-    FrameRef moved = std::move(first);
-    many.clear();
-    CHECK(shared.total() == 7);
-    CHECK_FALSE(static_cast<bool>(first));  // NOLINT(bugprone-use-after-move): that is the point
-    first = moved;
-    moved = FrameRef();
-    CHECK(first.bytes().size() == 7);
-    CHECK_FALSE(watch.expired());
-  }
-  CHECK(shared.total() == 0);
-  CHECK(watch.expired());
 }

@@ -1,0 +1,143 @@
+/// What many connections are sent, side by side in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "protocol/buffer.hpp"
+#include "shards/message.hpp"
+
+namespace webshocket::shards {
+
+class RunRef;
+class Runs;
+
+/// Messages as frames, one behind the other: whoever gets several of them in a row gets one range,
+/// and one flat piece of memory is what the kernel takes at the least cost. It grows as messages
+/// are appended, or is one large message where it was frozen. One thread.
+class Run {
+ public:
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  /// Moves when a message is appended; offsets stay.
+  const std::byte* data() const noexcept {
+    return message_ == nullptr ? own_.data() : large_.data();
+  }
+  std::size_t size() const noexcept { return message_ == nullptr ? own_.size() : large_.size(); }
+  /// From `offset` to the end of the message that it lies in; 0 between two messages.
+  std::size_t rest_of_message(std::size_t offset) const noexcept;
+  /// How many refer to it.
+  std::uint32_t references() const noexcept { return references_; }
+  /// A run of this part alone.
+  RunRef copy(std::size_t begin, std::size_t end) const;
+
+ private:
+  friend class Runs;
+  friend class RunRef;
+  friend std::default_delete<Run>;
+  explicit Run(Runs& home) noexcept : home_(home) {}
+  ~Run() = default;
+
+  Runs& home_;
+  protocol::Buffer own_;
+  std::vector<std::uint32_t> ends_;  ///< of the messages in `own_`, ascending
+  std::shared_ptr<const Message> message_;
+  std::span<const std::byte> large_;
+  std::uint32_t references_ = 0;
+};
+
+/// One thread's reference.
+class RunRef {
+ public:
+  RunRef() noexcept = default;
+  explicit RunRef(Run& run) noexcept : run_(&run) { ++run.references_; }
+  RunRef(const RunRef& other) noexcept : run_(other.run_) {
+    if (run_ != nullptr) ++run_->references_;
+  }
+  RunRef(RunRef&& other) noexcept : run_(std::exchange(other.run_, nullptr)) {}
+  RunRef& operator=(RunRef other) noexcept {
+    std::swap(run_, other.run_);
+    return *this;
+  }
+  ~RunRef() {
+    if (run_ != nullptr && --run_->references_ == 0) let_go();
+  }
+
+  explicit operator bool() const noexcept { return run_ != nullptr; }
+  const Run& operator*() const noexcept { return *run_; }
+  const Run* operator->() const noexcept { return run_; }
+  const Run* get() const noexcept { return run_; }
+
+ private:
+  friend class Run;
+  friend class Runs;
+  void let_go() noexcept;
+
+  Run* run_ = nullptr;
+};
+
+/// A part of a run: whole messages, or what is unsent of them.
+struct Range {
+  RunRef run;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  std::size_t size() const noexcept { return end - begin; }
+};
+
+/// The runs of one shard. Those of a turn stay open until its end, one per target and form: so the
+/// messages of one room lie side by side, however many rooms are written to in between.
+class Runs {
+ public:
+  /// A larger message is not copied but referred to.
+  static constexpr std::size_t kMostCopied = 16 * 1024;
+  static constexpr std::size_t kMostInRun = 256 * 1024;
+
+  Runs();
+  Runs(const Runs&) = delete;
+  Runs& operator=(const Runs&) = delete;
+  /// REQUIRES: nobody refers to a run any more.
+  ~Runs();
+
+  /// Puts a message behind the last one of this turn with the same target and form. Targets are
+  /// hashes: should two be alike, their messages share a run, and nothing else comes of it.
+  Range add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form);
+  /// A message as a run of its own.
+  Range refer(const std::shared_ptr<const Message>& message, Form form);
+  /// What is added from here on goes elsewhere.
+  void end_turn() noexcept;
+
+  /// What is kept for outboxes that refer to it: each run counts once.
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  friend class RunRef;
+
+  struct Open {
+    std::uint64_t key;
+    RunRef run;
+  };
+  friend class Run;
+
+  static constexpr std::size_t kLeastIndex = 64;
+  static constexpr std::size_t kRunsKept = 64;
+  static constexpr std::size_t kMemoryKept = kMostInRun / 4;
+
+  Run& make();
+  void take_back(Run& run) noexcept;
+  RunRef& open(std::uint64_t key);
+  void grow_index();
+
+  std::size_t bytes_ = 0;
+  std::vector<Open> open_;
+  /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
+  std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
+  std::vector<std::unique_ptr<Run>> spare_;
+};
+
+}  // namespace webshocket::shards

@@ -1,0 +1,153 @@
+#include "shards/run.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using webshocket::Payload;
+using webshocket::shards::Form;
+using webshocket::shards::Message;
+using webshocket::shards::Range;
+using webshocket::shards::RunRef;
+using webshocket::shards::Runs;
+
+namespace {
+
+std::shared_ptr<const Message> message_of(const std::string& text) {
+  return Message::freeze(webshocket::PacketSource::custom, std::nullopt, {Payload(text), nullptr},
+                         Form::raw, {});
+}
+
+std::string_view text_of(const Range& range) {
+  return {reinterpret_cast<const char*>(range.run->data()) + range.begin, range.size()};
+}
+
+}  // namespace
+
+TEST_CASE("the messages of a turn lie side by side, target by target") {
+  Runs runs;
+  const Range one = runs.add(1, message_of("one"), Form::raw);
+  const Range other = runs.add(2, message_of("other"), Form::raw);
+  const Range two = runs.add(1, message_of("two"), Form::raw);
+  CHECK(one.run.get() == two.run.get());
+  CHECK(one.end == two.begin);
+  CHECK(other.run.get() != one.run.get());
+  CHECK(text_of(one) == "\x81\x03one");
+  CHECK(text_of(two) == "\x81\x03two");
+  CHECK(text_of(other) == "\x81\x05other");
+
+  runs.end_turn();
+  const Range next = runs.add(1, message_of("next"), Form::raw);
+  CHECK(next.run.get() != one.run.get());
+  CHECK(text_of(one) == "\x81\x03one");
+}
+
+TEST_CASE("a form has a run of its own") {
+  Runs runs;
+  webshocket::shards::Forms forms = Form::raw;
+  forms.add(Form::json_text);
+  const auto message = Message::freeze(webshocket::PacketSource::broadcast, std::nullopt,
+                                       {Payload("x"), nullptr}, forms, {});
+  const Range raw = runs.add(1, message, Form::raw);
+  const Range json = runs.add(1, message, Form::json_text);
+  CHECK(raw.run.get() != json.run.get());
+  CHECK(text_of(raw) == "\x81\x01x");
+}
+
+TEST_CASE("a large message is referred to and not copied") {
+  Runs runs;
+  auto message = message_of(std::string(Runs::kMostCopied + 1, 'l'));
+  const std::byte* const frozen = message->frames(Form::raw).data();
+  const std::weak_ptr<const Message> watch = message;
+  Range range = runs.add(1, message, Form::raw);
+  CHECK(range.run->data() == frozen);
+  CHECK(range.run->rest_of_message(0) == 0);
+  CHECK(range.run->rest_of_message(1) == range.size() - 1);
+  CHECK(runs.add(1, message_of("small"), Form::raw).run.get() != range.run.get());
+  message.reset();
+  CHECK_FALSE(watch.expired());
+  range = {};
+  CHECK(watch.expired());
+}
+
+TEST_CASE("a run has a bound") {
+  Runs runs;
+  const auto message = message_of(std::string(10'000, 'm'));
+  const Range first = runs.add(1, message, Form::raw);
+  Range last = first;
+  for (int i = 0; i < 100; ++i) {
+    last = runs.add(1, message, Form::raw);
+    REQUIRE(last.run->size() <= Runs::kMostInRun);
+  }
+  CHECK(last.run.get() != first.run.get());
+}
+
+TEST_CASE("a run knows its messages") {
+  Runs runs;
+  const Range first = runs.add(1, message_of("abc"), Form::raw);
+  const Range second = runs.add(1, message_of("defgh"), Form::raw);
+  const auto rest = [&](std::size_t offset) { return first.run->rest_of_message(offset); };
+  CHECK(rest(0) == 0);
+  CHECK(rest(1) == 4);
+  CHECK(rest(4) == 1);
+  CHECK(rest(5) == 0);
+  CHECK(rest(6) == 6);
+  CHECK(rest(second.end) == 0);
+
+  const RunRef copy = first.run->copy(2, second.end);
+  CHECK(copy->size() == second.end - 2);
+  CHECK(copy->rest_of_message(1) == 2);
+  CHECK(copy->rest_of_message(3) == 0);
+  CHECK(copy->rest_of_message(4) == 6);
+}
+
+TEST_CASE("bytes are counted once, however many refer to them, and as long as anybody does") {
+  Runs runs;
+  {
+    Range range = runs.add(1, message_of("hello"), Form::raw);
+    const std::vector<Range> many(1'000, range);
+    CHECK(runs.bytes() == 7);
+    runs.end_turn();
+    range = {};
+    CHECK(runs.bytes() == 7);
+  }
+  CHECK(runs.bytes() == 0);
+  runs.add(1, message_of("nobody wants it"), Form::raw);
+  CHECK(runs.bytes() != 0);
+  runs.end_turn();
+  CHECK(runs.bytes() == 0);
+}
+
+TEST_CASE("whatever targets a turn has, each has one run, and it holds what was added") {
+  Runs runs;
+  std::mt19937_64 random(20'261'123);
+  for (const std::size_t targets : {1UL, 40UL, 3'000UL, 5UL, 5UL, 5UL}) {
+    std::vector<std::uint64_t> names(targets);
+    for (std::uint64_t& name : names) name = random();
+    std::map<std::uint64_t, std::pair<Range, std::string>> all;
+    for (int i = 0; i < 10'000; ++i) {
+      const std::uint64_t target = names[random() % targets];
+      const std::string text = std::to_string(i);
+      const Range range = runs.add(target, message_of(text), Form::raw);
+      auto& [first, expected] = all.try_emplace(target, range, std::string()).first->second;
+      REQUIRE(first.run.get() == range.run.get());
+      REQUIRE(range.begin == expected.size());
+      expected += text_of(range);
+    }
+    runs.end_turn();
+    for (const auto& [target, entry] : all) {
+      const auto& [first, expected] = entry;
+      REQUIRE(text_of({first.run, 0, first.run->size()}) == expected);
+    }
+  }
+  CHECK(runs.bytes() == 0);
+}
