@@ -12,6 +12,7 @@
 #include "protocol/http_fields.hpp"
 #include "protocol/network.hpp"
 #include "protocol/origin.hpp"
+#include "shards/bus.hpp"
 
 namespace webshocket::engine {
 namespace {
@@ -39,7 +40,7 @@ void check_each(std::string_view field, const std::vector<std::string>& texts) {
 }  // namespace
 
 Config checked(Config config) {
-  constexpr std::size_t kMaxShards = 1024;
+  constexpr std::size_t kMaxShards = shards::kMostShards;
   constexpr std::size_t kMaxUnixPath = 107;
 
   kCheck.at_most("shards", config.shards, kMaxShards);

@@ -16,13 +16,8 @@
 namespace webshocket::shards {
 namespace {
 
-/// Which shard this thread is.
-struct Member {
-  const Bus* bus = nullptr;
-  std::size_t shard = 0;
-  Receiver* receiver = nullptr;
-};
-thread_local constinit Member member;
+/// What this thread is a shard by.
+thread_local constinit Bus::Membership* member = nullptr;
 
 }  // namespace
 
@@ -50,6 +45,17 @@ void Inbox::post(moodycamel::ProducerToken& token, std::shared_ptr<const Deliver
   queue_.enqueue(token, std::move(delivery));
 }
 
+void Inbox::post_all(moodycamel::ProducerToken& token,
+                     std::span<std::shared_ptr<const Delivery>> deliveries) {
+  queue_.enqueue_bulk(token, std::make_move_iterator(deliveries.begin()), deliveries.size());
+}
+
+bool Inbox::take_batch() {
+  next_taken_ = 0;
+  taken_count_ = queue_.try_dequeue_bulk(consumer_, taken_.begin(), taken_.size());
+  return taken_count_ != 0;
+}
+
 void Inbox::post_control(Control control) {
   control_.enqueue(std::move(control));
   wake();
@@ -68,6 +74,7 @@ void Inbox::wake() noexcept {
 void Inbox::abandon() noexcept {
   abandoned_.store(true, std::memory_order_release);
   clear_wake();
+  for (; next_taken_ != taken_count_; ++next_taken_) taken_[next_taken_].reset();
   discard();
 }
 
@@ -157,10 +164,32 @@ Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing)
 
 Bus::~Bus() { producers_.clear(); }  // their tokens refer to the inboxes' queues
 
-Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver) noexcept {
-  member = {&bus, shard, &receiver};
+Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver)
+    : bus_(bus), shard_(shard), receiver_(receiver), waiting_(bus.shards()) {
+  member = this;
 }
-Bus::Membership::~Membership() { member = {}; }
+Bus::Membership::~Membership() {
+  send_off();
+  member = nullptr;
+}
+
+void Bus::Membership::post(std::size_t shard, std::shared_ptr<const Delivery> delivery) {
+  auto& waiting = waiting_[shard];
+  if (waiting.empty()) with_waiting_.push_back(shard);
+  waiting.push_back(std::move(delivery));
+  if (waiting.size() >= kMostWaiting) send_off();
+}
+
+void Bus::Membership::send_off() {
+  if (with_waiting_.empty()) return;
+  Producer& producer = bus_.producer();
+  for (const std::size_t shard : with_waiting_) {
+    bus_.inboxes_[shard]->post_all(producer.tokens[shard], waiting_[shard]);
+    bus_.inboxes_[shard]->wake();
+    waiting_[shard].clear();
+  }
+  with_waiting_.clear();
+}
 
 std::size_t Bus::shard_of(const Uid& uid) const noexcept {
   return XXH3_64bits_withSeed(uid.bytes.data(), uid.bytes.size(), seed_) % inboxes_.size();
@@ -181,13 +210,16 @@ std::shared_ptr<const Message> Bus::freeze(PacketSource source,
                                            const Content& content, Forms forms,
                                            const Framing& framing) {
   auto message = Message::freeze(source, channel, content, forms, framing);
-  if (message != nullptr && message->deflated().messages != 0) {
-    const DeflateTotals& deflated = message->deflated();
-    deflated_messages_.fetch_add(deflated.messages, std::memory_order_relaxed);
-    deflated_in_.fetch_add(deflated.bytes_in, std::memory_order_relaxed);
-    deflated_out_.fetch_add(deflated.bytes_out, std::memory_order_relaxed);
-  }
+  if (message != nullptr) count_deflated(*message);
   return message;
+}
+
+void Bus::count_deflated(const Message& message) noexcept {
+  const DeflateTotals& deflated = message.deflated();
+  if (deflated.messages == 0) return;
+  deflated_messages_.fetch_add(deflated.messages, std::memory_order_relaxed);
+  deflated_in_.fetch_add(deflated.bytes_in, std::memory_order_relaxed);
+  deflated_out_.fetch_add(deflated.bytes_out, std::memory_order_relaxed);
 }
 
 DeflateTotals Bus::deflated() const noexcept {
@@ -196,60 +228,103 @@ DeflateTotals Bus::deflated() const noexcept {
           deflated_out_.load(std::memory_order_relaxed)};
 }
 
+Bus::Demand Bus::demand_for(Census::Bucket bucket) const noexcept {
+  Demand demand;
+  for (std::size_t i = 0; i < shards(); ++i) {
+    const Forms forms = census_.forms(i, bucket);
+    if (forms.empty()) continue;
+    demand.shards.set(i);
+    demand.forms |= forms;
+  }
+  return demand;
+}
+
+Bus::Demand Bus::demand_for(std::string_view channel) const noexcept {
+  Demand demand = demand_for(census_.bucket_of(channel));
+  const Demand patterns = demand_for(Census::kPatterns);
+  demand.forms |= patterns.forms;
+  demand.shards |= patterns.shards;
+  return demand;
+}
+
+Bus::Membership* Bus::here() const noexcept {
+  return member != nullptr && &member->bus_ == this ? member : nullptr;
+}
+
+Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
+  Membership* const here = this->here();
+  return here != nullptr && demand.shards.count() == 1 && demand.shards[here->shard_] ? here
+                                                                                      : nullptr;
+}
+
+bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source,
+                       std::optional<std::string_view> channel, const Content& content,
+                       const Demand& demand, std::vector<std::string>* lacking) {
+  // Taken, and not only used: a predicate could publish.
+  std::shared_ptr<Message> message = std::exchange(here.spare_, nullptr);
+  if (message == nullptr) message = std::make_shared<Message>();
+  const bool ok = message->encode(source, channel, content, demand.forms, framing_);
+  if (lacking != nullptr && channel && (!ok || !message->lacks().empty())) {
+    lacking->emplace_back(*channel);
+  }
+  if (ok) {
+    count_deflated(*message);
+    delivery.message = message;
+    here.receiver_.receive(delivery);
+    delivery.message.reset();
+  }
+  // Unless an outbox refers to it.
+  if (message.use_count() == 1) here.spare_ = std::move(message);
+  return ok;
+}
+
 bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
                   const Predicate& predicate, std::vector<std::string>* lacking) {
   if (closed()) return false;
   std::vector<Parcel> parcels;
-  parcels.reserve(channels.size());
   for (const std::string_view channel : channels) {
-    const Census::Bucket bucket = census_.bucket_of(channel);
-    Forms all;
-    std::vector<bool> wanted(shards());
-    for (std::size_t i = 0; i < shards(); ++i) {
-      Forms forms = census_.forms(i, bucket);
-      forms |= census_.forms(i, Census::kPatterns);
-      wanted[i] = !forms.empty();
-      all |= forms;
+    const Demand demand = demand_for(channel);
+    if (demand.forms.empty()) continue;
+    Delivery delivery;
+    delivery.target = Delivery::Target::channel;
+    delivery.channel = channel;
+    delivery.predicate = predicate;
+    Membership* const here = channels.size() == 1 ? only_here(demand) : nullptr;
+    if (here != nullptr) {
+      deliver_here(*here, delivery, PacketSource::channel, channel, content, demand, lacking);
+      return true;
     }
-    if (all.empty()) continue;
-    auto message = freeze(PacketSource::channel, channel, content, all, framing_);
-    if (lacking != nullptr && (message == nullptr || !message->lacks().empty())) {
+    delivery.message = freeze(PacketSource::channel, channel, content, demand.forms, framing_);
+    if (lacking != nullptr && (delivery.message == nullptr || !delivery.message->lacks().empty())) {
       lacking->emplace_back(channel);
     }
-    if (message == nullptr) continue;
-    auto delivery = std::make_shared<Delivery>();
-    delivery->target = Delivery::Target::channel;
-    delivery->channel = channel;
-    delivery->predicate = predicate;
-    delivery->message = std::move(message);
-    parcels.push_back({std::move(delivery), std::move(wanted)});
+    if (delivery.message == nullptr) continue;
+    parcels.push_back({std::make_shared<Delivery>(std::move(delivery)), demand.shards});
   }
   return hand_out(parcels);
 }
 
 bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& predicate) {
   if (closed()) return false;
-  Forms all;
-  std::vector<bool> wanted(shards());
-  for (std::size_t i = 0; i < shards(); ++i) {
-    const Forms forms = census_.forms(i, Census::kEverybody);
-    wanted[i] = !forms.empty();
-    all |= forms;
+  const Demand demand = demand_for(Census::kEverybody);
+  if (demand.forms.empty()) return true;
+  Delivery delivery;
+  delivery.target = Delivery::Target::everybody;
+  delivery.route = route;
+  delivery.predicate = predicate;
+  if (Membership* const here = only_here(demand)) {
+    deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);
+    return true;
   }
-  if (all.empty()) return true;
-  auto message = freeze(PacketSource::broadcast, std::nullopt, content, all, framing_);
-  if (message == nullptr) return true;
-  auto delivery = std::make_shared<Delivery>();
-  delivery->target = Delivery::Target::everybody;
-  delivery->route = route;
-  delivery->predicate = predicate;
-  delivery->message = std::move(message);
-  const std::array<Parcel, 1> parcels{Parcel{std::move(delivery), std::move(wanted)}};
-  return hand_out(parcels);
+  delivery.message = freeze(PacketSource::broadcast, std::nullopt, content, demand.forms, framing_);
+  if (delivery.message == nullptr) return true;
+  const Parcel parcel{std::make_shared<Delivery>(std::move(delivery)), demand.shards};
+  return hand_out({&parcel, 1});
 }
 
 bool Bus::hand_out(std::span<const Parcel> parcels) {
-  const std::size_t own = member.bus == this ? member.shard : shards();
+  Membership* const here = this->here();
+  const std::size_t own = here == nullptr ? shards() : here->shard_;
   std::vector<std::size_t> reserved(shards(), 0);
   for (const Parcel& parcel : parcels) {
     for (std::size_t i = 0; i < shards(); ++i) {
@@ -263,34 +338,42 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
     }
     return false;
   }
-  Producer* producer = nullptr;
   for (const Parcel& parcel : parcels) {
     for (std::size_t i = 0; i < shards(); ++i) {
       if (!parcel.shards[i] || i == own) continue;
-      if (producer == nullptr) producer = &this->producer();
-      inboxes_[i]->post(producer->tokens[i], parcel.delivery);
+      if (here != nullptr) {
+        here->post(i, parcel.delivery);
+      } else {
+        inboxes_[i]->post(producer().tokens[i], parcel.delivery);
+      }
     }
   }
-  for (std::size_t i = 0; i < shards(); ++i) {
-    if (reserved[i] != 0) inboxes_[i]->wake();
-  }
-  if (own != shards()) {
-    for (const Parcel& parcel : parcels) {
-      if (parcel.shards[own]) member.receiver->receive(*parcel.delivery);
+  if (here == nullptr) {
+    for (std::size_t i = 0; i < shards(); ++i) {
+      if (reserved[i] != 0) inboxes_[i]->wake();
     }
+    return true;
+  }
+  for (const Parcel& parcel : parcels) {
+    if (parcel.shards[own]) here->receiver_.receive(*parcel.delivery);
   }
   return true;
 }
 
 SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded) {
   const std::size_t shard = shard_of(delivery->uid);
-  if (member.bus == this && member.shard == shard) {
-    return member.receiver->receive(*delivery) ? SendStatus::ok : SendStatus::dropped;
+  Membership* const here = this->here();
+  if (here != nullptr && here->shard_ == shard) {
+    return here->receiver_.receive(*delivery) ? SendStatus::ok : SendStatus::dropped;
   }
   Inbox& inbox = *inboxes_[shard];
   if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;
-  inbox.post(producer().tokens[shard], std::move(delivery));
-  inbox.wake();
+  if (here != nullptr) {
+    here->post(shard, std::move(delivery));
+  } else {
+    inbox.post(producer().tokens[shard], std::move(delivery));
+    inbox.wake();
+  }
   return SendStatus::ok;
 }
 

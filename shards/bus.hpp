@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -64,6 +65,9 @@ class Inbox {
   bool reserve(std::size_t bytes, std::size_t limit) noexcept;
   void give_back(std::size_t bytes) noexcept { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
+  /// All of them in one operation; leaves them empty.
+  void post_all(moodycamel::ProducerToken& token,
+                std::span<std::shared_ptr<const Delivery>> deliveries);
   void post_control(Control control);
   /// Costs a system call only if the shard sleeps.
   void wake() noexcept;
@@ -74,7 +78,9 @@ class Inbox {
   void clear_wake() noexcept;
   bool take(Control& control) { return control_.try_dequeue(control); }
   bool take(std::shared_ptr<const Delivery>& delivery) {
-    return queue_.try_dequeue(consumer_, delivery);
+    if (next_taken_ == taken_count_ && !take_batch()) return false;
+    delivery = std::move(taken_[next_taken_++]);
+    return true;
   }
   /// The shard takes nothing more: what is there is destroyed, and what still comes, by who posts
   /// it.
@@ -84,10 +90,14 @@ class Inbox {
   Queue& queue() noexcept { return queue_; }
 
  private:
+  bool take_batch();
   void discard() noexcept;
 
   Queue queue_;
   moodycamel::ConsumerToken consumer_;
+  std::array<std::shared_ptr<const Delivery>, 32> taken_;  ///< the shard's: out of the queue
+  std::size_t next_taken_ = 0;
+  std::size_t taken_count_ = 0;
   moodycamel::ConcurrentQueue<Control> control_;
   int event_;
   alignas(64) std::atomic<bool> awake_{false};
@@ -105,6 +115,8 @@ class Receiver {
  protected:
   ~Receiver() = default;
 };
+
+inline constexpr std::size_t kMostShards = 1024;
 
 class Bus final : public webshocket::detail::Router, public std::enable_shared_from_this<Bus> {
  public:
@@ -141,13 +153,29 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   void close() noexcept { closed_.store(true, std::memory_order_release); }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
-  /// Makes this thread a shard of this bus, as long as it lives.
+  /// Makes this thread a shard of this bus, as long as it lives. What it posts to other shards
+  /// waits until `send_off`: so those who hear of it find all that one turn has for them, and
+  /// theirs is one burst, too.
   class Membership {
    public:
-    Membership(Bus& bus, std::size_t shard, Receiver& receiver) noexcept;
+    Membership(Bus& bus, std::size_t shard, Receiver& receiver);
     ~Membership();
     Membership(const Membership&) = delete;
     Membership& operator=(const Membership&) = delete;
+
+    void send_off();
+
+   private:
+    friend class Bus;
+    static constexpr std::size_t kMostWaiting = 256;
+    void post(std::size_t shard, std::shared_ptr<const Delivery> delivery);
+
+    Bus& bus_;
+    const std::size_t shard_;
+    Receiver& receiver_;
+    std::vector<std::vector<std::shared_ptr<const Delivery>>> waiting_;  ///< by shard
+    std::vector<std::size_t> with_waiting_;                              ///< shards
+    std::shared_ptr<Message> spare_;  ///< for the next message that leaves this shard to nobody
   };
 
  private:
@@ -157,11 +185,28 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
     std::vector<moodycamel::ProducerToken> tokens;
     bool lent = false;
   };
+  using ShardSet = std::bitset<kMostShards>;
+  /// Who could want a message, and in which forms.
+  struct Demand {
+    Forms forms;
+    ShardSet shards;
+  };
   struct Parcel {
     std::shared_ptr<const Delivery> delivery;
-    std::vector<bool> shards;  ///< which get it
+    ShardSet shards;
   };
 
+  Demand demand_for(Census::Bucket bucket) const noexcept;
+  Demand demand_for(std::string_view channel) const noexcept;
+  /// This thread's membership, if it is a shard.
+  Membership* here() const noexcept;
+  /// The same, if no other shard wants the message.
+  Membership* only_here(const Demand& demand) const noexcept;
+  /// At once, and without a queue; false if no form can hold it.
+  bool deliver_here(Membership& here, Delivery& delivery, PacketSource source,
+                    std::optional<std::string_view> channel, const Content& content,
+                    const Demand& demand, std::vector<std::string>* lacking);
+  void count_deflated(const Message& message) noexcept;
   std::shared_ptr<const Message> freeze(PacketSource source,
                                         std::optional<std::string_view> channel,
                                         const Content& content, Forms forms,

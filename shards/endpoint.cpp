@@ -41,7 +41,7 @@ bool Endpoint::open_poll() noexcept {
 void Endpoint::watch() noexcept {
   int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
   // What it awaits goes on with a read or a write only: without either, readiness would not end.
-  const bool goes_on = reading_ || outbox_ != nullptr;
+  const bool goes_on = reading_ || has_output();
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual && goes_on) {
     events = tls_->awaits() == TlsStream::Awaits::input ? UV_READABLE : UV_WRITABLE;
   }
@@ -148,7 +148,7 @@ void Endpoint::doom(int error) noexcept {
   if (phase_ == Phase::doomed) return;
   on_doomed(error);
   phase_ = Phase::doomed;
-  settle_tail();
+  burst_ = {};
   reactor_.stop_timer(*this);
   if (!poll_closed_) poll_.stop();
   reactor_.mark_doomed(*this);
@@ -164,7 +164,6 @@ void Endpoint::let_go() noexcept {
     reactor_.take_back(std::move(reader_), rules().role);
   }
   if (outbox_ != nullptr) {
-    settle_tail();
     reactor_.count_outbox(outbox_->own_bytes(), 0);
     reactor_.take_back(std::move(outbox_));
   }
@@ -285,7 +284,7 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
       if (phase_ == Phase::open) return fail(event.code, event.reason);
       // While closing, what the peer still sends is nobody's concern; wait for it to hang up.
       finish_after_flush_ = true;
-      if (outbox_ == nullptr) finish();
+      if (!has_output()) finish();
       return;
   }
 }
@@ -295,7 +294,7 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
   finish_after_flush_ = true;
   if (!close_sent_) {
     begin_close(code, reason);
-  } else if (outbox_ == nullptr) {
+  } else if (!has_output()) {
     finish();
   }
 }
@@ -304,8 +303,15 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
 
 Outbox& Endpoint::outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
-  settle_tail();
+  settle_burst();
   return *outbox_;
+}
+
+void Endpoint::settle_burst() noexcept {
+  if (!burst_.run) return;
+  if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
+  outbox_->push({std::move(burst_.run), burst_.begin, burst_.end});
+  burst_ = {};
 }
 
 Endpoint::Body Endpoint::body_of(std::span<const std::byte> message, Compress choice) {
@@ -328,8 +334,8 @@ void Endpoint::has_written(std::size_t own_bytes_before) noexcept {
 }
 
 void Endpoint::drop_unsent() noexcept {
+  settle_burst();
   if (outbox_ == nullptr) return;
-  settle_tail();
   const std::size_t own = outbox_->own_bytes();
   outbox_->drop_unsent();
   reactor_.count_outbox(own, outbox_->own_bytes());
@@ -347,8 +353,9 @@ void Endpoint::detach_outbox() {
 }
 
 void Endpoint::flush() noexcept {
+  if (burst_.run && outbox_ == nullptr && tls_ == nullptr) return flush_burst();
+  settle_burst();
   if (outbox_ == nullptr) return;
-  settle_tail();
   const std::size_t own = outbox_->own_bytes();
   const std::span<iovec> parts = reactor_.parts();
   while (!outbox_->empty()) {
@@ -367,13 +374,32 @@ void Endpoint::flush() noexcept {
   }
   if (tls_ != nullptr) outbox_->commit(tls_->committed());
   reactor_.count_outbox(own, outbox_->own_bytes());
-  const bool wants_write = !outbox_->empty();
-  if (!wants_write) reactor_.take_back(std::move(outbox_));
+  if (outbox_->empty()) reactor_.take_back(std::move(outbox_));
+  has_flushed();
+}
+
+// With nothing in front of it no outbox is needed, unless the socket leaves a part.
+void Endpoint::flush_burst() noexcept {
+  const std::size_t size = burst_.end - burst_.begin;
+  const ssize_t sent = socket_.send({burst_.run->data() + burst_.begin, size});
+  if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
+  if (sent > 0) count_sent(static_cast<std::size_t>(sent));
+  if (sent == static_cast<ssize_t>(size)) {
+    burst_ = {};
+  } else {
+    settle_burst();
+    if (sent > 0) outbox_->consume(static_cast<std::size_t>(sent));
+  }
+  has_flushed();
+}
+
+void Endpoint::has_flushed() noexcept {
+  const bool wants_write = outbox_ != nullptr;
   if (wants_write != wants_write_) {
     wants_write_ = wants_write;
     watch();
   }
-  if (finish_after_flush_ && outbox_ == nullptr) return finish();
+  if (finish_after_flush_ && !wants_write) return finish();
   on_flushed();
 }
 

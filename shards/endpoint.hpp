@@ -69,12 +69,12 @@ class Endpoint : private webshocket::detail::TimerNode {
   }
 
   std::size_t outbox_bytes() const noexcept {
-    if (outbox_ == nullptr) return 0;
-    return outbox_->bytes() + (tail_.run == nullptr ? 0 : tail_.end - outbox_->last_end());
+    return (outbox_ == nullptr ? 0 : outbox_->bytes()) + burst_.end - burst_.begin;
   }
 
   // --- by its reactor, at the end of a turn -----------------------------------------------------
 
+  void prefetch_output() const noexcept { __builtin_prefetch(&burst_); }
   /// Writes what the socket takes.
   void flush_turn() noexcept;
   /// The socket has not taken all: what is left should not keep much more memory alive than it is.
@@ -165,21 +165,18 @@ class Endpoint : private webshocket::detail::TimerNode {
     bool compressed = false;
   };
 
-  /// How the outbox ends while that is a range of a run: the next message of that run needs no
-  /// more than this to be seen, and the outbox itself is not looked at. `outbox()` and all that
-  /// reads it bring it up to date.
-  struct Tail {
-    const Run* run = nullptr;  ///< none: the outbox ends otherwise
+  /// What comes behind the outbox: a range of a run that the messages of this turn can still make
+  /// longer. Most output is nothing else, and needs no outbox at all.
+  struct Burst {
+    RunRef run;  ///< none: there is no burst
+    std::uint32_t begin = 0;
     std::uint32_t end = 0;
     std::uint32_t limit = 0;  ///< how far it may reach
   };
 
+  bool has_output() const noexcept { return outbox_ != nullptr || burst_.run; }
   Outbox& outbox();
-  void settle_tail() noexcept {
-    if (tail_.run == nullptr) return;
-    outbox_->extend(tail_.end);
-    tail_ = {};
-  }
+  void settle_burst() noexcept;
   /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
   /// `deflate_->forget()` be called. What it shows holds until the next call on this thread.
   Body body_of(std::span<const std::byte> message, Compress choice);
@@ -199,20 +196,21 @@ class Endpoint : private webshocket::detail::TimerNode {
   void set_deadline(std::chrono::nanoseconds delay) noexcept;
 
   Reactor& reactor_;
-  Poll poll_;
-  Socket socket_;
+  // Side by side, as a fan-out looks at nothing else.
+  Burst burst_;
+  std::unique_ptr<Outbox> outbox_;  ///< lent by the reactor, while there is other output
   std::unique_ptr<TlsStream> tls_;  ///< over the socket; none: it speaks for itself
-  std::unique_ptr<protocol::PerMessageDeflate> deflate_;  ///< none: there is no compression
+  Socket socket_;
   Phase phase_;
   bool reading_ = true;
   bool wants_write_ = false;
   bool close_sent_ = false;
   bool close_received_ = false;
   bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
-  Tail tail_;
-  bool output_ended_ = false;       ///< half-closed by us
-  bool input_ended_ = false;        ///< half-closed by the peer, seen while not reading
-  std::unique_ptr<Outbox> outbox_;  ///< lent by the reactor, while there is output
+  bool output_ended_ = false;        ///< half-closed by us
+  bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
+  std::unique_ptr<protocol::PerMessageDeflate> deflate_;  ///< none: there is no compression
+  Poll poll_;
 
  private:
   void on_ready(int status, int events) noexcept;
@@ -231,6 +229,8 @@ class Endpoint : private webshocket::detail::TimerNode {
     return spread_heartbeat(rules().ping_interval, heartbeat_seed());
   }
   void check_heartbeat() noexcept;
+  void flush_burst() noexcept;
+  void has_flushed() noexcept;
 
   bool ping_sent_ = false;
   bool is_buried_ = false;

@@ -53,10 +53,17 @@ Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
   Outcome outcome;
   const auto give_all = [&](std::uint64_t target, auto&& for_each) {
     Pieces pieces(runs_, target, delivery);
+    const Piece* last = nullptr;
     const auto give = [&](TcpConnection& connection) {
       ++outcome.tried;
+      // Who got what lies in front of this, gets this in the same form.
+      if (last != nullptr && connection.extend(*last)) {
+        ++outcome.delivered;
+        return;
+      }
       const Piece* piece = pieces.of(webshocket::detail::ConnectionAccess::form(connection));
       if (piece == nullptr) return;
+      last = piece;
       if (connection.extend(*piece) || connection.deliver(*piece)) {
         ++outcome.delivered;
       } else {

@@ -39,9 +39,23 @@ std::shared_ptr<const Message> Message::freeze(PacketSource source,
                                                std::optional<std::string_view> channel,
                                                const Content& content, Forms forms,
                                                const Framing& framing) {
+  auto message = std::make_shared<Message>();
+  if (!message->encode(source, channel, content, forms, framing)) return nullptr;
+  return message;
+}
+
+void Message::clear() noexcept {
+  for (protocol::Buffer& frames : frames_) frames.release(kMemoryKept);
+  size_ = 0;
+  lacks_ = {};
+  deflated_ = {};
+}
+
+bool Message::encode(PacketSource source, std::optional<std::string_view> channel,
+                     const Content& content, Forms forms, const Framing& framing) {
   static thread_local protocol::Buffer scratch;
   static thread_local protocol::Buffer deflated;
-  auto message = std::make_shared<Message>();
+  clear();
   // A packet that is handed in names no channel of its own: it gets the one it is published to.
   Packet addressed;
   Content addressed_content = content;
@@ -62,9 +76,9 @@ std::shared_ptr<const Message> Message::freeze(PacketSource source,
     if (wanted.empty()) continue;
     scratch.clear();
     const std::optional<Opcode> opcode =
-        encode(source, channel, addressed_content, twins.front(), scratch);
+        shards::encode(source, channel, addressed_content, twins.front(), scratch);
     if (!opcode) {
-      message->lacks_ |= wanted;
+      lacks_ |= wanted;
       continue;
     }
     deflate = deflate &&
@@ -74,25 +88,24 @@ std::shared_ptr<const Message> Message::freeze(PacketSource source,
       deflate = protocol::Deflater::shared(framing.compression).deflate(scratch.span(), deflated);
     }
     if (deflate) {
-      message->deflated_.messages += 1;
-      message->deflated_.bytes_in += scratch.size();
-      message->deflated_.bytes_out += deflated.size();
+      deflated_.messages += 1;
+      deflated_.bytes_in += scratch.size();
+      deflated_.bytes_out += deflated.size();
     }
     for (const Form form : twins) {
       const Opcode shown = form == Form::raw ? *opcode : opcode_of(form);
       const bool wants_deflated = wanted.has(with_deflate(form));
       if (wanted.has(form) || (wants_deflated && !deflate)) {
-        message->frame(form, shown, scratch.span(), framing.fragment_size, false);
+        frame(form, shown, scratch.span(), framing.fragment_size, false);
       }
       if (wants_deflated && deflate) {
-        message->frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
+        frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
       }
     }
   }
   scratch.release(kScratchKept);
   deflated.release(kScratchKept);
-  if (message->size_ == 0) return nullptr;
-  return message;
+  return size_ != 0;
 }
 
 void Message::frame(Form form, Opcode opcode, std::span<const std::byte> payload,

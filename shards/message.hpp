@@ -64,6 +64,9 @@ class Message {
                                                std::optional<std::string_view> channel,
                                                const Content& content, Forms forms,
                                                const Framing& framing);
+  /// The same in place of what it was, as long as nobody else knows it. False if no form is left.
+  bool encode(PacketSource source, std::optional<std::string_view> channel, const Content& content,
+              Forms forms, const Framing& framing);
 
   /// The form that somebody who wants `form` gets it in: that one, or the plain one in its place.
   Form given_as(Form form) const noexcept {
@@ -80,6 +83,9 @@ class Message {
   const DeflateTotals& deflated() const noexcept { return deflated_; }
 
  private:
+  static constexpr std::size_t kMemoryKept = 4 * 1024;
+
+  void clear() noexcept;
   void frame(Form form, Opcode opcode, std::span<const std::byte> payload,
              std::size_t fragment_size, bool compressed);
 

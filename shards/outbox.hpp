@@ -23,13 +23,6 @@ class Outbox {
   std::size_t own_bytes() const noexcept { return own_.size(); }
 
   void push(const Range& range);
-  /// The last item is a range of a run: it reaches on to `end`.
-  void extend(std::size_t end) noexcept {
-    bytes_ += end - items_.back().end;
-    items_.back().end = end;
-  }
-  /// REQUIRES: it is not empty.
-  std::size_t last_end() const noexcept { return items_.back().end; }
 
   /// Appends what `write(protocol::Buffer&)` appends.
   template <class Write>

@@ -120,6 +120,7 @@ void Reactor::end_turn() noexcept {
   }
   run_securing();
   for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
+  send_off();
   runs_.end_turn();
   settle();
   counters_.inbound_bytes.set(inbound_bytes_);
@@ -145,8 +146,12 @@ void Reactor::run_round() {
   const std::size_t going = going_.size();
   for (std::size_t i = 0; i < going; ++i) going_[i]->go_on();
   going_.erase(going_.begin(), going_.begin() + static_cast<std::ptrdiff_t>(going));
+  send_off();
   const std::size_t dirty = dirty_.size();
-  for (std::size_t i = 0; i < dirty; ++i) dirty_[i]->flush_turn();
+  for (std::size_t i = 0; i < dirty; ++i) {
+    if (i + kAhead < dirty) dirty_[i + kAhead]->prefetch_output();
+    dirty_[i]->flush_turn();
+  }
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty));
   if (!stuck_.empty()) {
     // Only now is it known who else refers to the runs.

@@ -95,7 +95,7 @@ class WaitingLine {
 
 class Reactor : public webshocket::detail::Hub {
  public:
-  static constexpr std::size_t kReadBuffer = 64 * 1024;
+  static constexpr std::size_t kReadBuffer = 256 * 1024;
 
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -176,6 +176,8 @@ class Reactor : public webshocket::detail::Hub {
 
   /// What has come in for this thread. What it cannot finish in one turn it says by `inbox_left_`.
   virtual void drain_inbox() noexcept = 0;
+  /// The handlers have had their turn, or a part of it: what they have for other threads leaves.
+  virtual void send_off() {}
   /// The turn's work is done, and its output written.
   virtual void settle() noexcept = 0;
   /// When `settle` is to run, at the latest.
@@ -206,6 +208,7 @@ class Reactor : public webshocket::detail::Hub {
   static constexpr std::size_t kReadersKept = 32;
   static constexpr std::size_t kOutboxesKept = 4096;
   static constexpr int kRoundsPerTurn = 8;
+  static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
   void on_wake(int status, int events) noexcept;
   void on_timer() noexcept;

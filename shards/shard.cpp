@@ -90,7 +90,8 @@ void Shard::join() {
 
 void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   const Current current(*this);
-  const Bus::Membership membership(*site_.bus, index_, *this);
+  Bus::Membership membership(*site_.bus, index_, *this);
+  membership_ = &membership;
   open_handles();
   try {
     build_handlers();

@@ -97,6 +97,7 @@ class Shard final : public Reactor, private Receiver {
   void run(std::function<void(std::exception_ptr)> started) noexcept;
   void build_handlers();
 
+  void send_off() override { membership_->send_off(); }
   void settle() noexcept override;
   Clock::time_point settle_due() const noexcept override {
     return std::min(close_all_at_, cut_off_at_);
@@ -126,6 +127,7 @@ class Shard final : public Reactor, private Receiver {
   std::vector<std::unique_ptr<Handler>> handlers_;
   Channels channels_;
   ConnectionTable table_;
+  Bus::Membership* membership_ = nullptr;  ///< as long as its thread runs
   std::size_t live_ = 0;  ///< connection objects, those included that have left the table
   std::vector<Uid> wait_for_call_limit_;
 

@@ -46,11 +46,23 @@ class Socket {
   }
 
   ssize_t send(std::span<iovec> parts) const noexcept {
+    if (parts.size() == 1) {
+      return send({static_cast<const std::byte*>(parts.front().iov_base), parts.front().iov_len});
+    }
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
     for (;;) {
       const ssize_t count = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count >= 0) return count;
+      if (errno != EINTR) return -errno;
+    }
+  }
+
+  /// Of one part: the kernel has less to look at.
+  ssize_t send(std::span<const std::byte> part) const noexcept {
+    for (;;) {
+      const ssize_t count = ::send(fd_, part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }

@@ -49,7 +49,7 @@ const EndpointRules& TcpConnection::rules() const noexcept { return shard().rule
 
 void TcpConnection::on_end_of_input() noexcept {
   if (phase_ == Phase::open || phase_ == Phase::http) flush();
-  if (phase_ == Phase::http && (handshake_->answering || outbox_ != nullptr)) {
+  if (phase_ == Phase::http && (handshake_->answering || has_output())) {
     // It has asked all its questions, and still waits for answers.
     handshake_->at_end = true;
     finish_after_flush_ = !handshake_->answering;
@@ -106,17 +106,19 @@ void TcpConnection::close_slow(std::string_view reason) noexcept {
 bool TcpConnection::deliver(const Piece& piece) noexcept {
   if (phase_ != Phase::open || !admit(piece.size())) return false;
   if (piece.is_deflated) deflate_->forget();
-  Outbox& to = outbox();
-  to.push(piece);
   shard().mark_dirty(*this);
-  if (piece.end > Runs::kMostInRun) return true;
+  if (piece.end > Runs::kMostInRun) {
+    outbox().push(piece);
+    return true;
+  }
+  settle_burst();
   // As far as the outbox has room, and at least to where it is now.
   const std::size_t limit = shard().config().outbox_limit;
-  const std::size_t room = limit == 0           ? Runs::kMostInRun
-                           : limit > to.bytes() ? std::min(limit - to.bytes(), Runs::kMostInRun)
-                                                : 0;
-  tail_ = {piece.run.get(), static_cast<std::uint32_t>(piece.end),
-           static_cast<std::uint32_t>(piece.end + room)};
+  const std::size_t waiting = outbox_bytes() + piece.size();
+  const std::size_t room = limit == 0 ? Runs::kMostInRun : limit - std::min(limit, waiting);
+  burst_ = {piece.run, static_cast<std::uint32_t>(piece.begin),
+            static_cast<std::uint32_t>(piece.end),
+            static_cast<std::uint32_t>(piece.end + std::min(room, Runs::kMostInRun))};
   return true;
 }
 

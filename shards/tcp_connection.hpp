@@ -70,10 +70,11 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   /// What it gets lies right behind what it got last: all that there is to do, most of the time.
   bool extend(const Piece& piece) noexcept {
-    if (tail_.run != piece.run.get() || tail_.end != piece.begin || piece.end > tail_.limit) {
+    if (burst_.run.get() != piece.run.get() || burst_.end != piece.begin ||
+        piece.end > burst_.limit) {
       return false;
     }
-    tail_.end = static_cast<std::uint32_t>(piece.end);
+    burst_.end = static_cast<std::uint32_t>(piece.end);
     return true;
   }
   /// A message for it. False if it was dropped: the connection is closing, or its outbox is full.

@@ -293,7 +293,7 @@ void TcpConnection::decide(Upgrade answer) noexcept {
       // What was asked before on this connection has to be answered from here.
       flush();
       if (phase_ == Phase::doomed) return;
-      if (outbox_ != nullptr) return refuse_http({503, "Earlier answers have not been read yet."});
+      if (has_output()) return refuse_http({503, "Earlier answers have not been read yet."});
       return move_to(home, std::move(answer));
     }
   }
