@@ -120,6 +120,37 @@ TEST_CASE("raw connections get what is published to their channel, as data alone
   });
 }
 
+TEST_CASE("raw connections of a named channel get what is published to it, and nothing else") {
+  on_each_shard_count([](std::uint16_t port) {
+    std::vector<RawPeer> subscribers;
+    for (int i = 0; i < 20; ++i) {
+      subscribers.push_back(open_peer(port, {.path = "/raw/sub/room%201"}));
+    }
+    RawPeer elsewhere = open_peer(port, {.path = "/raw/sub/other"});
+    WsClient client(port);
+    REQUIRE(client.call("join", R"(["room%201"])") == "true");
+    RawPeer publisher = open_peer(port, {.path = "/raw/pub/room%201"});
+    publisher.send(text_frame("one") + binary_frame("\xff"));
+    for (RawPeer& subscriber : subscribers) {
+      CHECK(subscriber.read_frame() == Frame{.fin = true, .opcode = kText, .payload = "one"});
+      CHECK(subscriber.read_frame() == Frame{.fin = true, .opcode = kBinary, .payload = "\xff"});
+    }
+    CHECK(client.event() == "2 room%201 \"one\"");
+    CHECK(to_json(client.packet()->data) == R"("/w==")");
+    // Broadcasts are not for them.
+    REQUIRE(client.call("broadcast", R"(["not raw"])") == "null");
+    REQUIRE(client.call("publish", R"(["room%201","end"])") == "null");
+    REQUIRE(client.call("publish", R"(["other","end"])") == "null");
+    const Frame end{.fin = true, .opcode = kText, .payload = "end"};
+    for (RawPeer& subscriber : subscribers) CHECK(subscriber.read_frame() == end);
+    CHECK(elsewhere.read_frame() == end);
+    for (const char* path : {"/raw/sub/", "/raw/pub/", "/raw/sub/a*", "/raw/pub/[a]"}) {
+      CAPTURE(path);
+      CHECK(RawPeer(port).request({.path = path}).status == 400);
+    }
+  });
+}
+
 TEST_CASE("predicates see the recipient's state, wherever it lives") {
   const std::string roles[] = {"red", "green", "blue", "none"};
   on_each_shard_count([&](std::uint16_t port) {

@@ -14,6 +14,26 @@ namespace {
 
 constexpr std::string_view kRawChannel = "raw";
 
+// What a raw connection of a named channel is for: keys of its session, the values are the name.
+constexpr std::string_view kSubscribes = "raw subscribes";
+constexpr std::string_view kPublishes = "raw publishes";
+
+struct Named {
+  std::string_view prefix;
+  std::string_view session_key;
+};
+constexpr Named kNamed[] = {{"/raw/sub/", kSubscribes}, {"/raw/pub/", kPublishes}};
+
+const std::string* raw_channel(const ws::Connection& connection, std::string_view session_key) {
+  const ws::Scalar* name = connection.find(session_key);
+  return name != nullptr ? name->get<std::string>() : nullptr;
+}
+
+/// Whom the broadcasts of this handler are for.
+constexpr auto kSpeaksPackets = [](const ws::Connection& connection) {
+  return connection.format() != ws::Format::raw;
+};
+
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -30,6 +50,16 @@ std::int64_t add(std::int64_t a, std::int64_t b) {
   std::int64_t sum = 0;
   if (__builtin_add_overflow(a, b, &sum)) throw ws::RpcError("the sum does not fit in 64 bits");
   return sum;
+}
+
+/// As it came: text or bytes.
+void publish_raw(ws::Handler& from, std::string_view channel, std::span<const std::byte> message,
+                 ws::Opcode opcode) {
+  if (opcode == ws::Opcode::text) {
+    from.publish(channel, as_text(message));
+  } else {
+    from.publish(channel, message);
+  }
 }
 
 }  // namespace
@@ -55,6 +85,29 @@ Conformance::Conformance() {
   rpc("count", &Conformance::count).params("n");
   rpc("kick", &Conformance::kick);
   rpc("blob", &blob).params("n");
+}
+
+ws::Upgrade Conformance::on_upgrade(const ws::UpgradeRequest& request) {
+  for (const auto& [prefix, session_key] : kNamed) {
+    if (!request.path.starts_with(prefix)) continue;
+    std::string name = request.path.substr(prefix.size());
+    if (name.empty() || name.find_first_of("*?[]") != std::string::npos) {
+      return ws::Upgrade::reject(400, "The path must end in a channel's name, not a pattern.");
+    }
+    return ws::Upgrade::accept().raw().session(std::string(session_key), std::move(name));
+  }
+  return ws::Upgrade::accept();
+}
+
+void Conformance::on_connect(ws::Connection& connection) {
+  if (const std::string* name = raw_channel(connection, kSubscribes)) connection.subscribe(*name);
+}
+
+void Conformance::on_message(ws::Connection& connection, std::span<const std::byte> message,
+                             ws::Opcode opcode) {
+  if (const std::string* name = raw_channel(connection, kPublishes)) {
+    publish_raw(*this, *name, message, opcode);
+  }
 }
 
 void Conformance::on_receive(ws::Connection& connection, const ws::Packet& packet) {
@@ -103,7 +156,8 @@ void Conformance::publish_role(std::string channel, ws::Value data, std::string 
 }
 
 void Conformance::broadcast_all(ws::Connection& connection, ws::Value data, bool exclude_self) {
-  broadcast(data, exclude_self ? ws::Except(connection) : ws::Predicate());
+  const ws::Predicate packets = ws::where(kSpeaksPackets);
+  broadcast(data, exclude_self ? ws::All(packets, ws::Except(connection)) : packets);
 }
 
 ws::Stream<std::int64_t> Conformance::count(ws::Connection&, std::int64_t n) {
@@ -125,11 +179,7 @@ void RawSubscriber::on_connect(ws::Connection& connection) { connection.subscrib
 
 void RawPublisher::on_message(ws::Connection&, std::span<const std::byte> message,
                               ws::Opcode opcode) {
-  if (opcode == ws::Opcode::text) {
-    publish(kRawChannel, as_text(message));
-  } else {
-    publish(kRawChannel, message);
-  }
+  publish_raw(*this, kRawChannel, message, opcode);
 }
 
 }  // namespace conformance

@@ -11,11 +11,17 @@
 
 namespace conformance {
 
-/// The methods of the conformance server, on every path but the raw ones.
+/// The methods of the conformance server, on every path but the raw ones. Below `/raw/sub/` and
+/// `/raw/pub/` the rest of the path, as it is sent, names the channel that a raw connection
+/// subscribes to or publishes to; a name that is empty or a pattern is refused with 400.
 class Conformance : public webshocket::Handler {
  public:
   Conformance();
 
+  webshocket::Upgrade on_upgrade(const webshocket::UpgradeRequest& request) override;
+  void on_connect(webshocket::Connection& connection) override;
+  void on_message(webshocket::Connection& connection, std::span<const std::byte> message,
+                  webshocket::Opcode opcode) override;
   void on_receive(webshocket::Connection& connection, const webshocket::Packet& packet) override;
 
  private:
