@@ -22,6 +22,13 @@ std::string_view as_text(std::span<const std::byte> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// A message in one frame without anything special: outside of fragments nothing can be wrong with
+/// its header, and the judge, who would be as after it as before, need not be asked.
+bool is_plain(const FrameHeader& header, Role role) noexcept {
+  return header.fin && header.reserved == 0 && header.masked == (role == Role::server) &&
+         (header.opcode == Opcode::text || header.opcode == Opcode::binary);
+}
+
 std::span<std::byte> take(std::span<std::byte>& input, std::size_t count) noexcept {
   const std::span<std::byte> taken = input.first(count);
   input = input.subspan(count);
@@ -41,30 +48,32 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
     message_.clear();
     delivered_ = false;
   }
+  FrameEvent event;
   for (;;) {
-    std::optional<FrameEvent> event;
+    bool done = false;
     switch (stage_) {
       case Stage::header:
-        event = take_header(input);
+        done = take_header(input, event);
         break;
       case Stage::data:
-        event = take_data(input);
+        done = take_data(input, event);
         break;
       case Stage::control:
-        event = take_control(input);
+        done = take_control(input, event);
         break;
       case Stage::finished:
         input = input.last(0);
-        return {};
+        done = true;
+        break;
     }
-    if (event) return *event;
+    if (done) return event;
   }
 }
 
-std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input) {
+bool FrameReader::take_header(std::span<std::byte>& input, FrameEvent& event) {
   if (header_size_ == 0 && input.size() >= FrameHeader::kMinSize) {
     const std::size_t size = FrameHeader::size(input);
-    if (input.size() >= size) return start_frame(take(input, size));
+    if (input.size() >= size) return start_frame(take(input, size), event);
   }
   for (;;) {
     const std::size_t size = header_size_ < FrameHeader::kMinSize
@@ -72,30 +81,32 @@ std::optional<FrameEvent> FrameReader::take_header(std::span<std::byte>& input) 
                                  : FrameHeader::size(std::span(header_));
     if (header_size_ == size) break;
     const std::size_t count = std::min(size - header_size_, input.size());
-    if (count == 0) return FrameEvent{};
+    if (count == 0) return true;
     std::memcpy(header_.data() + header_size_, take(input, count).data(), count);
     header_size_ = static_cast<std::uint8_t>(header_size_ + count);
   }
-  return start_frame(std::span(header_).first(std::exchange(header_size_, std::uint8_t{0})));
+  return start_frame(std::span(header_).first(std::exchange(header_size_, std::uint8_t{0})), event);
 }
 
-std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> header) {
+bool FrameReader::start_frame(std::span<const std::byte> header, FrameEvent& event) {
   frame_ = FrameHeader::parse(header);
   received_ = 0;
-  if (judge_ == nullptr) judge_ = HeaderJudge::create(role_);
-  if (judge_ == nullptr) return fail(CloseCode::internal_error, "Out of memory");
-  if (!judge_->accepts(frame_, deflate_ != nullptr)) {
-    return fail(CloseCode::protocol_error, header_fault(frame_, role_, open_));
+  if (open_ || !is_plain(frame_, role_)) {
+    if (judge_ == nullptr) judge_ = HeaderJudge::create(role_);
+    if (judge_ == nullptr) return fail(event, CloseCode::internal_error, "Out of memory");
+    if (!judge_->accepts(frame_, deflate_ != nullptr)) {
+      return fail(event, CloseCode::protocol_error, header_fault(frame_, role_, open_));
+    }
   }
   if (frame_.length >> 63 != 0) {
-    return fail(CloseCode::protocol_error, "Frame length with its top bit set");
+    return fail(event, CloseCode::protocol_error, "Frame length with its top bit set");
   }
   if (!frame_.minimal) {
-    return fail(CloseCode::protocol_error, "Frame length is not in its shortest form");
+    return fail(event, CloseCode::protocol_error, "Frame length is not in its shortest form");
   }
   if (frame_.control()) {
     stage_ = Stage::control;
-    return std::nullopt;
+    return false;
   }
   if (!open_) {
     open_ = true;
@@ -107,18 +118,18 @@ std::optional<FrameEvent> FrameReader::start_frame(std::span<const std::byte> he
   // small where the compressor may use little memory.
   const std::size_t overhead = compressed_ ? max_message_ / 16 + 64 : 0;
   if (max_message_ != 0 && message_.size() + frame_.length > max_message_ + overhead) {
-    return fail_as_too_big();
+    return fail_as_too_big(event);
   }
   stage_ = Stage::data;
-  return std::nullopt;
+  return false;
 }
 
-std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
+bool FrameReader::take_data(std::span<std::byte>& input, FrameEvent& event) {
   const std::uint64_t left = frame_.length - received_;
   if (frame_.fin && received_ == 0 && message_.empty() && input.size() >= left) {
     const std::span<std::byte> payload = take(input, static_cast<std::size_t>(left));
     if (frame_.masked) apply_mask(payload, frame_.key);
-    return finish_message(payload);
+    return finish_message(payload, event);
   }
 
   const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left, input.size()));
@@ -130,94 +141,96 @@ std::optional<FrameEvent> FrameReader::take_data(std::span<std::byte>& input) {
   }
   const bool ended = received_ == frame_.length;
   if (opcode_ == Opcode::text && !compressed_ && !check_text(ended && frame_.fin)) {
-    return fail(CloseCode::invalid_data, kNoText);
+    return fail(event, CloseCode::invalid_data, kNoText);
   }
-  if (!ended) return FrameEvent{};
+  if (!ended) return true;
   stage_ = Stage::header;
-  if (!frame_.fin) return std::nullopt;
+  if (!frame_.fin) return false;
   delivered_ = true;
-  return finish_message(message_.span());
+  return finish_message(message_.span(), event);
 }
 
-std::optional<FrameEvent> FrameReader::take_control(std::span<std::byte>& input) {
+bool FrameReader::take_control(std::span<std::byte>& input, FrameEvent& event) {
   const auto length = static_cast<std::size_t>(frame_.length);
   std::span<std::byte> payload;
   if (received_ == 0 && input.size() >= length) {
     payload = take(input, length);
   } else {
     const std::size_t count = std::min(length - static_cast<std::size_t>(received_), input.size());
-    if (count == 0) return FrameEvent{};
+    if (count == 0) return true;
     std::memcpy(control_.data() + received_, take(input, count).data(), count);
     received_ += count;
-    if (received_ < frame_.length) return FrameEvent{};
+    if (received_ < frame_.length) return true;
     payload = std::span(control_).first(length);
   }
   if (frame_.masked) apply_mask(payload, frame_.key);
   stage_ = Stage::header;
-  if (frame_.opcode == Opcode::close) return finish_close(payload);
-  FrameEvent event;
+  if (frame_.opcode == Opcode::close) return finish_close(payload, event);
   event.kind = frame_.opcode == Opcode::ping ? FrameEvent::Kind::ping : FrameEvent::Kind::pong;
   event.opcode = frame_.opcode;
   event.payload = payload;
-  return event;
+  return true;
 }
 
-FrameEvent FrameReader::finish_message(std::span<std::byte> payload) {
+bool FrameReader::finish_message(std::span<std::byte> payload, FrameEvent& event) {
   stage_ = Stage::header;
   open_ = false;
-  FrameEvent event;
   const bool is_checked = delivered_ && !compressed_;
   if (compressed_) {
     event.compressed_size = payload.size();
-    if (const auto failure = inflate(payload)) return *failure;
+    if (!inflate(payload, event)) return true;
   }
   if (opcode_ == Opcode::text && !is_checked && !is_text(as_text(payload))) {
-    return fail(CloseCode::invalid_data, kNoText);
+    return fail(event, CloseCode::invalid_data, kNoText);
   }
   event.kind = FrameEvent::Kind::message;
   event.opcode = opcode_;
   event.payload = payload;
-  return event;
+  return true;
 }
 
-std::optional<FrameEvent> FrameReader::inflate(std::span<std::byte>& payload) {
+bool FrameReader::inflate(std::span<std::byte>& payload, FrameEvent& event) {
   switch (deflate_->inflater().inflate(payload, inflated_, max_message_)) {
     case Inflater::Status::ok:
       payload = inflated_.span();
-      return std::nullopt;
+      return true;
     case Inflater::Status::too_big:
-      return fail_as_too_big();
+      fail_as_too_big(event);
+      break;
     case Inflater::Status::no_memory:
-      return fail(CloseCode::internal_error, "Out of memory");
+      fail(event, CloseCode::internal_error, "Out of memory");
+      break;
     case Inflater::Status::corrupt:
+      fail(event, CloseCode::invalid_data, "Compressed message cannot be inflated");
       break;
   }
-  return fail(CloseCode::invalid_data, "Compressed message cannot be inflated");
+  return false;
 }
 
-FrameEvent FrameReader::fail_as_too_big() noexcept {
-  return fail(CloseCode::message_too_big, "Message is larger than ", max_message_, " bytes");
+bool FrameReader::fail_as_too_big(FrameEvent& event) noexcept {
+  return fail(event, CloseCode::message_too_big, "Message is larger than ", max_message_, " bytes");
 }
 
-FrameEvent FrameReader::finish_close(std::span<const std::byte> body) noexcept {
-  FrameEvent event;
+bool FrameReader::finish_close(std::span<const std::byte> body, FrameEvent& event) noexcept {
   event.kind = FrameEvent::Kind::close;
   event.opcode = Opcode::close;
-  if (body.size() == 1) return fail(CloseCode::protocol_error, "Close frame with a body of 1 byte");
+  if (body.size() == 1) {
+    return fail(event, CloseCode::protocol_error, "Close frame with a body of 1 byte");
+  }
   if (!body.empty()) {
     const unsigned code =
         std::to_integer<unsigned>(body[0]) << 8 | std::to_integer<unsigned>(body[1]);
     if (!may_be_sent(code)) {
-      return fail(CloseCode::protocol_error, "Close code ", code, " is not allowed");
+      return fail(event, CloseCode::protocol_error, "Close code ", code, " is not allowed");
     }
     event.code = static_cast<CloseCode>(code);
     event.reason = as_text(body.subspan(2));
     if (!is_text(event.reason)) {
-      return fail(CloseCode::invalid_data, "Close reason is not valid UTF-8");
+      return fail(event, CloseCode::invalid_data, "Close reason is not valid UTF-8");
     }
   }
   stage_ = Stage::finished;
-  return event;
+  return true;
 }
 
 // Each byte is looked at once, however small the pieces are: what is unfinished at the end of one
@@ -230,23 +243,23 @@ bool FrameReader::check_text(bool complete) noexcept {
   return true;
 }
 
-FrameEvent FrameReader::fail(CloseCode code, std::string_view reason) noexcept {
+bool FrameReader::fail(FrameEvent& event, CloseCode code, std::string_view reason) noexcept {
   stage_ = Stage::finished;
   message_.release(kKeptMemory);
   inflated_.release(kKeptMemory);
-  FrameEvent event;
+  event = FrameEvent();
   event.kind = FrameEvent::Kind::error;
   event.code = code;
   event.reason = reason;
-  return event;
+  return true;
 }
 
-FrameEvent FrameReader::fail(CloseCode code, std::string_view before, std::uint64_t number,
-                             std::string_view after) noexcept {
+bool FrameReader::fail(FrameEvent& event, CloseCode code, std::string_view before,
+                       std::uint64_t number, std::string_view after) noexcept {
   char* at = std::copy(before.begin(), before.end(), reason_.data());
   at = std::to_chars(at, reason_.data() + reason_.size(), number).ptr;
   at = std::copy(after.begin(), after.end(), at);
-  return fail(code, {reason_.data(), static_cast<std::size_t>(at - reason_.data())});
+  return fail(event, code, {reason_.data(), static_cast<std::size_t>(at - reason_.data())});
 }
 
 void FrameReader::reset() noexcept {

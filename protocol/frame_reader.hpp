@@ -63,23 +63,26 @@ class FrameReader {
  private:
   enum class Stage : std::uint8_t { header, data, control, finished };
 
-  // Each takes what it can off the input. Something is returned when `read` is to return it.
-  std::optional<FrameEvent> take_header(std::span<std::byte>& input);
-  std::optional<FrameEvent> take_data(std::span<std::byte>& input);
-  std::optional<FrameEvent> take_control(std::span<std::byte>& input);
+  // Each takes what it can off the input. True: `read` is to return the event.
+  bool take_header(std::span<std::byte>& input, FrameEvent& event);
+  bool take_data(std::span<std::byte>& input, FrameEvent& event);
+  bool take_control(std::span<std::byte>& input, FrameEvent& event);
 
-  std::optional<FrameEvent> start_frame(std::span<const std::byte> header);
-  FrameEvent finish_message(std::span<std::byte> payload);
-  std::optional<FrameEvent> inflate(std::span<std::byte>& payload);
-  FrameEvent fail_as_too_big() noexcept;
-  FrameEvent finish_close(std::span<const std::byte> body) noexcept;
+  // True, as what they set is to be returned.
+  bool start_frame(std::span<const std::byte> header, FrameEvent& event);
+  bool finish_message(std::span<std::byte> payload, FrameEvent& event);
+  bool finish_close(std::span<const std::byte> body, FrameEvent& event) noexcept;
+  bool fail_as_too_big(FrameEvent& event) noexcept;
+  bool fail(FrameEvent& event, CloseCode code, std::string_view reason) noexcept;
+  bool fail(FrameEvent& event, CloseCode code, std::string_view before, std::uint64_t number,
+            std::string_view after) noexcept;
+
+  /// False: it failed, and the event says how.
+  bool inflate(std::span<std::byte>& payload, FrameEvent& event);
   bool check_text(bool complete) noexcept;
-  FrameEvent fail(CloseCode code, std::string_view reason) noexcept;
-  FrameEvent fail(CloseCode code, std::string_view before, std::uint64_t number,
-                  std::string_view after) noexcept;
 
-  std::unique_ptr<HeaderJudge> judge_;
-  std::size_t max_message_ = 0;  ///< of the `read` under way, as what follows
+  std::unique_ptr<HeaderJudge> judge_;  ///< made when first needed
+  std::size_t max_message_ = 0;         ///< of the `read` under way, as what follows
   PerMessageDeflate* deflate_ = nullptr;
   Buffer message_;
   Buffer inflated_;
