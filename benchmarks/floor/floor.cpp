@@ -2,12 +2,13 @@
 // that a load generator can drive it. Its CPU time per delivery is what a server is measured
 // against.
 //
-//     floor --port 5000 --mode send|writev|flat [--hold MS]
+//     floor --port 5000 --mode send|writev|flat|file [--hold MS]
 //
 // What comes on /raw/pub goes to all on /raw/sub; /raw/echo echoes. The modes say how the messages
 // of one turn of the loop leave for each subscriber: each by a send of its own, by one writev with
-// a part per message, or by one send of one flat range, which is the floor. --hold collects
-// publishes for so long before they leave.
+// a part per message, by one send of one flat range, which is the floor, or by one sendfile of it
+// from memory that the sockets refer to instead of copying. --hold collects publishes for so long
+// before they leave.
 //
 // Whatever is no whole text or binary message, no ping and no close ends the connection; memory for
 // slow readers has no limit.
@@ -43,15 +44,20 @@
 #include "protocol/handshake.hpp"
 #include "protocol/http.hpp"
 #include "protocol/mask.hpp"
+#include "run.hpp"
 
 namespace {
 
 namespace protocol = webshocket::protocol;
+using floors::Run;
+using floors::send_bytes;
+using floors::system_failure;
+using floors::taken;
 using protocol::FrameHeader;
 using webshocket::Opcode;
 using Clock = std::chrono::steady_clock;
 
-enum class Mode : std::uint8_t { send, writev, flat };
+enum class Mode : std::uint8_t { send, writev, flat, file };
 
 struct Options {
   std::uint16_t port = 0;
@@ -61,29 +67,6 @@ struct Options {
 
 constexpr std::size_t kReadSize = 512 * 1024;
 constexpr std::size_t kEvents = 1024;
-
-std::system_error system_failure(const char* what) {
-  return {errno, std::generic_category(), what};
-}
-
-/// Frames, one behind the other.
-struct Run {
-  protocol::Buffer bytes;
-  std::vector<std::size_t> ends;
-
-  void add(Opcode opcode, std::span<const std::byte> payload) {
-    if (opcode == Opcode::ping) {
-      protocol::write_pong(bytes, payload);
-    } else {
-      protocol::write_message(bytes, opcode, payload, 0);
-    }
-    ends.push_back(bytes.size());
-  }
-  void clear() noexcept {
-    bytes.clear();
-    ends.clear();
-  }
-};
 
 /// What a socket has not taken yet.
 struct Rest {
@@ -114,12 +97,6 @@ std::optional<Connection::Kind> kind_of(std::string_view path) {
   if (path == "/raw/pub") return Connection::Kind::publisher;
   if (path == "/raw/echo") return Connection::Kind::echo;
   return std::nullopt;
-}
-
-/// How much the socket took. Of a broken one nothing: epoll will tell.
-std::size_t send_some(int fd, std::span<const std::byte> bytes) noexcept {
-  const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
 class Floor {
@@ -230,8 +207,7 @@ class Floor {
     connection.partial.assign(bytes.begin(), bytes.end());
     if (!replies_->ends.empty()) {
       const bool in_turn = connection.waiting.empty();
-      keep_rest(connection, replies_,
-                in_turn ? send_some(connection.fd, replies_->bytes.span()) : 0);
+      keep_rest(connection, replies_, in_turn ? replies_->send_some(connection.fd) : 0);
       recycle(replies_);
     }
     return goes_on;
@@ -248,7 +224,7 @@ class Floor {
     if (!kind || std::holds_alternative<protocol::HttpError>(offer)) return false;
     protocol::Buffer reply;
     protocol::write_upgrade_reply(reply, std::get<protocol::UpgradeOffer>(offer).key, std::nullopt);
-    if (send_some(connection.fd, reply.span()) != reply.size()) return false;
+    if (send_bytes(connection.fd, reply.span()) != reply.size()) return false;
     connection.kind = *kind;
     connection.request = protocol::HttpRequestReader();
     if (kind == Connection::Kind::subscriber) {
@@ -291,7 +267,7 @@ class Floor {
       default: {
         protocol::Buffer close;
         protocol::write_close(close, webshocket::CloseCode::normal, {});
-        send_some(connection.fd, close.span());
+        send_bytes(connection.fd, close.span());
         return false;
       }
     }
@@ -300,6 +276,7 @@ class Floor {
   // --- out ------------------------------------------------------------------------------------
 
   void end_turn() {
+    if (options_.mode == Mode::file) turn_->file.emplace(turn_->bytes.span());
     parts_.clear();
     std::size_t begin = 0;
     for (const std::size_t end : turn_->ends) {
@@ -323,7 +300,7 @@ class Floor {
       case Mode::send:
         for (const iovec& part : parts_) {
           const auto sent =
-              send_some(fd, {static_cast<const std::byte*>(part.iov_base), part.iov_len});
+              send_bytes(fd, {static_cast<const std::byte*>(part.iov_base), part.iov_len});
           total += sent;
           if (sent != part.iov_len) break;
         }
@@ -331,14 +308,13 @@ class Floor {
       case Mode::writev:
         for (std::size_t first = 0; first < parts_.size(); first += IOV_MAX) {
           const std::size_t count = std::min<std::size_t>(parts_.size() - first, IOV_MAX);
-          const ssize_t sent = ::writev(fd, parts_.data() + first, static_cast<int>(count));
-          if (sent <= 0) break;
-          total += static_cast<std::size_t>(sent);
+          total += taken(::writev(fd, parts_.data() + first, static_cast<int>(count)));
           if (total != turn_->ends[first + count - 1]) break;
         }
         return total;
       case Mode::flat:
-        return send_some(fd, turn_->bytes.span());
+      case Mode::file:
+        return turn_->send_some(fd);
     }
     return 0;
   }
@@ -354,7 +330,7 @@ class Floor {
     auto& waiting = connection.waiting;
     auto at = waiting.begin();
     for (; at != waiting.end(); ++at) {
-      at->sent += send_some(connection.fd, at->run->bytes.span().subspan(at->sent));
+      at->sent += at->run->send_some(connection.fd, at->sent);
       if (at->sent != at->run->bytes.size()) break;
     }
     waiting.erase(waiting.begin(), at);
@@ -389,7 +365,7 @@ class Floor {
 
 int main(int argc, char** argv) {
   const std::map<std::string, Mode> modes = {
-      {"send", Mode::send}, {"writev", Mode::writev}, {"flat", Mode::flat}};
+      {"send", Mode::send}, {"writev", Mode::writev}, {"flat", Mode::flat}, {"file", Mode::file}};
   Options options;
   int hold = 0;
   CLI::App app{"The kernel's floor for fan-out: raw epoll, nothing else."};
@@ -402,7 +378,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   options.hold = std::chrono::milliseconds(hold);
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { ::_exit(0); });
-  std::signal(SIGPIPE, SIG_IGN);  // writev cannot be told not to raise it
+  std::signal(SIGPIPE, SIG_IGN);  // writev and sendfile cannot be told not to raise it
   try {
     Floor floor(options);
     std::cout << "listening on 127.0.0.1:" << floor.port() << std::endl;
