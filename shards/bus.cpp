@@ -285,10 +285,9 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
   for (const std::string_view channel : channels) {
     const Demand demand = demand_for(channel);
     if (demand.forms.empty()) continue;
-    Delivery delivery;
-    delivery.target = Delivery::Target::channel;
-    delivery.channel = channel;
-    delivery.predicate = predicate;
+    Delivery delivery{.target = Delivery::Target::channel,
+                      .channel = std::string(channel),
+                      .predicate = predicate};
     Membership* const here = channels.size() == 1 ? only_here(demand) : nullptr;
     if (here != nullptr) {
       deliver_here(*here, delivery, PacketSource::channel, channel, content, demand, lacking);
@@ -308,10 +307,7 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   if (closed()) return false;
   const Demand demand = demand_for(Census::kEverybody);
   if (demand.forms.empty()) return true;
-  Delivery delivery;
-  delivery.target = Delivery::Target::everybody;
-  delivery.route = route;
-  delivery.predicate = predicate;
+  Delivery delivery{.target = Delivery::Target::everybody, .route = route, .predicate = predicate};
   if (Membership* const here = only_here(demand)) {
     deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);
     return true;

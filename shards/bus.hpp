@@ -36,12 +36,12 @@ struct Delivery {
   static constexpr std::size_t kAllRoutes = static_cast<std::size_t>(-1);
 
   Target target = Target::one;
-  Uid uid;  ///< of one
-  std::string channel;
+  Uid uid = {};  ///< of one
+  std::string channel = {};
   std::size_t route = kAllRoutes;  ///< of everybody
-  Predicate predicate;
-  std::shared_ptr<const Message> message;
-  std::function<void(Connection&)> work;  ///< instead of a message, for one
+  Predicate predicate = {};
+  std::shared_ptr<const Message> message = {};
+  std::function<void(Connection&)> work = {};  ///< instead of a message, for one
 
   /// What it takes of an inbox's bound.
   std::size_t cost() const noexcept {
@@ -67,7 +67,7 @@ class Inbox {
   void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
   /// All of them in one operation; leaves them empty.
   void post_all(moodycamel::ProducerToken& token,
-                std::span<std::shared_ptr<const Delivery>> deliveries);
+                                  std::span<std::shared_ptr<const Delivery>> deliveries);
   void post_control(Control control);
   /// Costs a system call only if the shard sleeps.
   void wake() noexcept;
