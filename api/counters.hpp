@@ -48,6 +48,8 @@ struct Counters {
   Counter calls_in_flight;
   Counter deliveries;
   Counter deliveries_dropped;
+  Counter conflated;
+  Counter ticks_early;
   Counter slow_consumers;
   Counter protocol_errors;
   Counter handler_errors;
@@ -55,6 +57,7 @@ struct Counters {
   Counter outbox_bytes;
   Counter inbound_bytes;
   Counter parked_bytes;
+  Counter tick_bytes;
 };
 
 }  // namespace webshocket::detail

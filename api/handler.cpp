@@ -96,8 +96,8 @@ bool Handler::publish(const Names& channels, Payload data, const Predicate& pred
 }
 
 bool Handler::publish(const Names& channels, Payload data, const PublishOptions& options) {
-  return checked_hub().publish(*this, channels.list(), {data, nullptr, options.compress},
-                               options.combined());
+  return checked_hub().publish(*this, channels.list(),
+                               {data, nullptr, options.compress, options.key}, options.combined());
 }
 
 bool Handler::publish(const Names& channels, const Packet& packet, const Predicate& predicate) {
@@ -108,7 +108,8 @@ bool Handler::publish(const Names& channels, const Packet& packet, const Publish
   if (packet.source != PacketSource::channel) {
     throw PacketError("publish() takes packets of the source channel");
   }
-  return checked_hub().publish(*this, channels.list(), {nullptr, &packet, options.compress},
+  return checked_hub().publish(*this, channels.list(),
+                               {nullptr, &packet, options.compress, options.key},
                                options.combined());
 }
 
@@ -117,7 +118,8 @@ bool Handler::broadcast(Payload data, const Predicate& predicate) {
 }
 
 bool Handler::broadcast(Payload data, const PublishOptions& options) {
-  return checked_hub().broadcast(*this, {data, nullptr, options.compress}, options.combined());
+  return checked_hub().broadcast(*this, {data, nullptr, options.compress, options.key},
+                                 options.combined());
 }
 
 bool Handler::broadcast(const Packet& packet, const Predicate& predicate) {
@@ -128,7 +130,8 @@ bool Handler::broadcast(const Packet& packet, const PublishOptions& options) {
   if (packet.source != PacketSource::broadcast) {
     throw PacketError("broadcast() takes packets of the source broadcast");
   }
-  return checked_hub().broadcast(*this, {nullptr, &packet, options.compress}, options.combined());
+  return checked_hub().broadcast(*this, {nullptr, &packet, options.compress, options.key},
+                                 options.combined());
 }
 
 const detail::Roster& Handler::clients() const {

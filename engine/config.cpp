@@ -37,6 +37,14 @@ void check_each(std::string_view field, const std::vector<std::string>& texts) {
   }
 }
 
+void check_tick(std::string_view field, std::chrono::milliseconds tick) {
+  constexpr std::chrono::minutes kLongest{1};
+  kCheck.duration(field, tick, true);
+  if (tick > kLongest) {
+    kCheck.refuse(field, std::to_string(tick.count()) + " ms", "at most a minute");
+  }
+}
+
 }  // namespace
 
 Config checked(Config config) {
@@ -81,6 +89,13 @@ Config checked(Config config) {
   kCheck.duration("ping_interval", config.ping_interval, true);
   kCheck.duration("ping_timeout", config.ping_timeout, true);
   kCheck.duration("close_timeout", config.close_timeout, false);
+  check_tick("tick", config.tick);
+  for (const ChannelTick& rule : config.channel_ticks) {
+    if (rule.channels.empty()) {
+      kCheck.refuse("channel_ticks.channels", "\"\"", "a channel or a pattern");
+    }
+    check_tick("channel_ticks.tick", rule.tick);
+  }
   kCheck.duration("drain_timeout", config.drain_timeout, true);
   for (auto duration : {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
                         &Config::ping_interval, &Config::ping_timeout, &Config::close_timeout,

@@ -64,7 +64,8 @@ void Engine::build() {
   try {
     site_.bus = std::make_shared<shards::Bus>(
         site_.config.shards, site_.config.inbox_limit,
-        shards::Framing{site_.config.fragment_size, site_.config.compression});
+        shards::Framing{site_.config.fragment_size, site_.config.compression},
+        shards::TickRules(site_.config));
     site_.pool = std::make_unique<shards::OffloadPool>(site_.config.offload_threads,
                                                        site_.config.offload_queue_size);
     loop_ = std::make_unique<shards::Loop>();

@@ -34,6 +34,8 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
       .calls_in_flight = from.calls_in_flight.get(),
       .deliveries = from.deliveries.get(),
       .deliveries_dropped = from.deliveries_dropped.get(),
+      .conflated = from.conflated.get(),
+      .ticks_early = from.ticks_early.get(),
       .slow_consumers = from.slow_consumers.get(),
       .protocol_errors = from.protocol_errors.get(),
       .handler_errors = from.handler_errors.get(),
@@ -42,6 +44,7 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
       .outbox_bytes = from.outbox_bytes.get(),
       .inbound_bytes = from.inbound_bytes.get(),
       .parked_bytes = from.parked_bytes.get(),
+      .tick_bytes = from.tick_bytes.get(),
   };
 }
 
@@ -72,6 +75,8 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   to.calls_in_flight += from.calls_in_flight;
   to.deliveries += from.deliveries;
   to.deliveries_dropped += from.deliveries_dropped;
+  to.conflated += from.conflated;
+  to.ticks_early += from.ticks_early;
   to.slow_consumers += from.slow_consumers;
   to.protocol_errors += from.protocol_errors;
   to.handler_errors += from.handler_errors;
@@ -80,6 +85,7 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   to.outbox_bytes += from.outbox_bytes;
   to.inbound_bytes += from.inbound_bytes;
   to.parked_bytes += from.parked_bytes;
+  to.tick_bytes += from.tick_bytes;
 }
 
 }  // namespace

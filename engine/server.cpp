@@ -87,7 +87,8 @@ bool Server::publish(const Names& channels, Payload data, const Predicate& predi
 }
 
 bool Server::publish(const Names& channels, Payload data, const PublishOptions& options) {
-  return engine_->publish(channels.list(), {data, nullptr, options.compress}, options.combined());
+  return engine_->publish(channels.list(), {data, nullptr, options.compress, options.key},
+                          options.combined());
 }
 
 bool Server::publish(const Names& channels, const Packet& packet, const Predicate& predicate) {
@@ -100,7 +101,7 @@ bool Server::broadcast(Payload data, const Predicate& predicate) {
 }
 
 bool Server::broadcast(Payload data, const PublishOptions& options) {
-  return engine_->broadcast({data, nullptr, options.compress}, options.combined());
+  return engine_->broadcast({data, nullptr, options.compress, options.key}, options.combined());
 }
 
 bool Server::broadcast(const Packet& packet, const Predicate& predicate) {

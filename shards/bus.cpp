@@ -156,8 +156,12 @@ std::size_t Bus::producer_count() const {
 // --- Bus
 // ------------------------------------------------------------------------------------------
 
-Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing)
-    : inbox_limit_(inbox_limit), framing_(framing), seed_(random_seed()), census_(shards, seed_) {
+Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks)
+    : inbox_limit_(inbox_limit),
+      framing_(framing),
+      ticks_(std::move(ticks)),
+      seed_(random_seed()),
+      census_(shards, seed_) {
   inboxes_.reserve(shards);
   for (std::size_t i = 0; i < shards; ++i) inboxes_.push_back(std::make_unique<Inbox>());
 }
@@ -287,8 +291,10 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     if (demand.forms.empty()) continue;
     Delivery delivery{.target = Delivery::Target::channel,
                       .channel = std::string(channel),
-                      .predicate = predicate};
-    Membership* const here = channels.size() == 1 ? only_here(demand) : nullptr;
+                      .predicate = predicate,
+                      .tick = ticks_.of(channel)};
+    const bool at_once = channels.size() == 1 && delivery.tick.count() == 0;
+    Membership* const here = at_once ? only_here(demand) : nullptr;
     if (here != nullptr) {
       deliver_here(*here, delivery, PacketSource::channel, channel, content, demand, lacking);
       return true;
@@ -298,6 +304,7 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
       lacking->emplace_back(channel);
     }
     if (delivery.message == nullptr) continue;
+    if (delivery.tick.count() != 0) delivery.key = content.key;
     parcels.push_back({std::make_shared<Delivery>(std::move(delivery)), demand.shards});
   }
   return hand_out(parcels);
@@ -307,13 +314,18 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   if (closed()) return false;
   const Demand demand = demand_for(Census::kEverybody);
   if (demand.forms.empty()) return true;
-  Delivery delivery{.target = Delivery::Target::everybody, .route = route, .predicate = predicate};
-  if (Membership* const here = only_here(demand)) {
+  Delivery delivery{.target = Delivery::Target::everybody,
+                    .route = route,
+                    .predicate = predicate,
+                    .tick = ticks_.of_broadcasts()};
+  Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;
+  if (here != nullptr) {
     deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);
     return true;
   }
   delivery.message = freeze(PacketSource::broadcast, std::nullopt, content, demand.forms, framing_);
   if (delivery.message == nullptr) return true;
+  if (delivery.tick.count() != 0) delivery.key = content.key;
   const Parcel parcel{std::make_shared<Delivery>(std::move(delivery)), demand.shards};
   return hand_out({&parcel, 1});
 }
@@ -351,7 +363,12 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
     return true;
   }
   for (const Parcel& parcel : parcels) {
-    if (parcel.shards[own]) here->receiver_.receive(*parcel.delivery);
+    if (!parcel.shards[own]) continue;
+    if (parcel.delivery->tick.count() != 0) {
+      here->receiver_.hold(parcel.delivery);
+    } else {
+      here->receiver_.receive(*parcel.delivery);
+    }
   }
   return true;
 }

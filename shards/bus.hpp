@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <bitset>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,6 +28,7 @@
 
 #include "shards/census.hpp"
 #include "shards/message.hpp"
+#include "shards/tick_rules.hpp"
 
 namespace webshocket::shards {
 
@@ -41,6 +43,8 @@ struct Delivery {
   std::size_t route = kAllRoutes;  ///< of everybody
   Predicate predicate = {};
   std::shared_ptr<const Message> message = {};
+  std::chrono::milliseconds tick{0};           ///< it waits for; 0: for none
+  std::string key = {};                        ///< see `PublishOptions::key`
   std::function<void(Connection&)> work = {};  ///< instead of a message, for one
 
   /// What it takes of an inbox's bound.
@@ -67,7 +71,7 @@ class Inbox {
   void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
   /// All of them in one operation; leaves them empty.
   void post_all(moodycamel::ProducerToken& token,
-                                  std::span<std::shared_ptr<const Delivery>> deliveries);
+                std::span<std::shared_ptr<const Delivery>> deliveries);
   void post_control(Control control);
   /// Costs a system call only if the shard sleeps.
   void wake() noexcept;
@@ -111,6 +115,8 @@ class Receiver {
  public:
   /// For one: false if the connection is gone or its outbox is full.
   virtual bool receive(const Delivery& delivery) noexcept = 0;
+  /// The same at its tick.
+  virtual void hold(std::shared_ptr<const Delivery> delivery) = 0;
 
  protected:
   ~Receiver() = default;
@@ -120,7 +126,7 @@ inline constexpr std::size_t kMostShards = 1024;
 
 class Bus final : public webshocket::detail::Router, public std::enable_shared_from_this<Bus> {
  public:
-  Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing);
+  Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks = {});
   ~Bus() override;
 
   std::size_t shards() const noexcept { return inboxes_.size(); }
@@ -219,6 +225,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
 
   std::size_t inbox_limit_;
   Framing framing_;
+  TickRules ticks_;
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   Census census_;

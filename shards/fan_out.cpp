@@ -48,6 +48,14 @@ bool Shard::receive(const Delivery& delivery) noexcept {
   return deliver(delivery).delivered != 0;
 }
 
+void Shard::hold(std::shared_ptr<const Delivery> delivery) {
+  if (draining_) {
+    deliver(*delivery);
+  } else {
+    ticks_.add(std::move(delivery));
+  }
+}
+
 Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   Outcome outcome;
@@ -144,6 +152,8 @@ void Shard::drain_inbox() noexcept {
     ++recipients;
     if (delivery->work) {
       run_work(*delivery);
+    } else if (delivery->tick.count() != 0) {
+      hold(std::move(delivery));
     } else {
       recipients += deliver(*delivery).tried;
     }

@@ -60,7 +60,8 @@ Shard::Shard(Site& site, std::size_t index)
              .close_timeout = site.config.close_timeout,
              .compression = site.config.compression},
       mailbox_(std::make_shared<ShardMailbox>(site.bus, index)),
-      channels_({.seed = random_seed()}) {}
+      channels_({.seed = random_seed()}),
+      ticks_(*this, *this, site.config.tick_limit) {}
 
 Shard::~Shard() { join(); }
 
@@ -206,6 +207,7 @@ void Shard::gather(const Handler& asker, webshocket::detail::GatherJob& job) {
 // --- going down -------------------------------------------------------------------------------
 
 void Shard::drain(std::chrono::milliseconds timeout, std::function<void()> drained) noexcept {
+  ticks_.release();
   draining_ = true;
   drained_ = std::move(drained);
   cut_off_at_ = Clock::now() + timeout;

@@ -22,6 +22,7 @@
 #include "shards/reactor.hpp"
 #include "shards/site.hpp"
 #include "shards/tcp_connection.hpp"
+#include "shards/ticks.hpp"
 
 namespace webshocket::shards {
 
@@ -108,6 +109,7 @@ class Shard final : public Reactor, private Receiver {
   // fan_out.cpp
   void drain_inbox() noexcept override;
   bool receive(const Delivery& delivery) noexcept override;
+  void hold(std::shared_ptr<const Delivery> delivery) override;
   struct Outcome {
     std::size_t tried = 0;
     std::size_t delivered = 0;
@@ -127,6 +129,7 @@ class Shard final : public Reactor, private Receiver {
   std::vector<std::unique_ptr<Handler>> handlers_;
   Channels channels_;
   ConnectionTable table_;
+  Ticks ticks_;
   Bus::Membership* membership_ = nullptr;  ///< as long as its thread runs
   std::size_t live_ = 0;  ///< connection objects, those included that have left the table
   std::vector<Uid> wait_for_call_limit_;

@@ -270,6 +270,33 @@ void try_around() {
   expect(ann.sent().size() == 2, "no more beats");
 }
 
+// --- ticks --------------------------------------------------------------------------------------
+
+ws::Config arena_config() {
+  ws::Config config;
+  config.channel_ticks = {{.channels = "world.*", .tick = 20ms}};
+  return config;
+}
+
+class Arena : public ws::Handler {
+ public:
+  Arena() { rpc("move", &Arena::move).params("x", "y"); }
+  void on_connect(ws::Connection& conn) override { conn.subscribe("world.1"); }
+
+ private:
+  void move(ws::Connection& conn, int x, int y) {
+    const std::string player = conn.uid().to_string();
+    publish("world.1", ws::map("player", player, "x", x, "y", y), {.key = player});
+  }
+};
+
+void try_ticks() {
+  ws::FakeShard<Arena> shard(arena_config());
+  auto& ann = shard.connect();
+  shard.call(ann, "move", 1, 2);
+  expect(ann.sent().size() == 1, "she sees herself move");
+}
+
 // --- raw connections ----------------------------------------------------------------------------
 
 class Game : public ws::Handler {
@@ -300,6 +327,7 @@ int main() {
   try_channels();
   try_values();
   try_around();
+  try_ticks();
   try_raw();
   std::cout << (failures == 0 ? "all as said\n" : "some of it is not so\n");
   return failures == 0 ? 0 : 1;

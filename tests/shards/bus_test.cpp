@@ -71,6 +71,7 @@ struct Recorder : Receiver {
     channels.push_back(delivery.channel);
     return true;
   }
+  void hold(std::shared_ptr<const Delivery> delivery) override { receive(*delivery); }
   std::vector<std::string> channels;
 };
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <webshocket/webshocket.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <iostream>
@@ -21,6 +22,7 @@ struct Options {
   std::size_t max_connection = 0;
   std::size_t max_subscribed_channels = 5;
   std::size_t packet_limit = 16 * 1024 * 1024;
+  std::int64_t tick = 0;
   bool raw_echo = false;
   bool deflate = false;
   bool deflate_context = false;
@@ -48,6 +50,7 @@ ws::Config config_of(const Options& options) {
   config.inbound_total_limit = 1024UL * 1024 * 1024;
   config.max_pending_handshakes = 0;
   config.expose_errors = true;
+  config.tick = std::chrono::milliseconds(options.tick);
   config.compression = {.enabled = options.deflate || options.deflate_context,
                         .threshold = 0,
                         .context = options.deflate_context,
@@ -90,6 +93,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--packet-limit", options.packet_limit, "bytes of one message")
       ->capture_default_str();
+  app.add_option("--tick", options.tick, "ms that publishes wait to leave together");
   auto* certificate =
       app.add_option("--cert", options.certificate.certificate_file, "PEM: serve wss://");
   app.add_option("--key", options.certificate.key_file, "PEM; without it, in --cert")

@@ -28,6 +28,12 @@ struct Listener {
   bool proxy_protocol = false;
 };
 
+/// When the publishes to some channels leave.
+struct ChannelTick {
+  std::string channels = {};          ///< a name, or a pattern as one subscribes to
+  std::chrono::milliseconds tick{0};  ///< 0: at once
+};
+
 /// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
 /// unlimited. Sizes are in bytes.
 struct Config {
@@ -96,6 +102,12 @@ struct Config {
   // Channels.
   std::size_t max_subscribed_channels = 5;  ///< names and patterns, per connection
   std::size_t max_channel_name = 1024;      ///< longer ones cannot be subscribed
+
+  // Delivery ticks. What is published waits for the next tick and leaves together: many times less
+  // CPU per delivery, for some latency. `send`, replies and what is addressed to one do not wait.
+  std::chrono::milliseconds tick{0};            ///< of all publishes and broadcasts; 0: at once
+  std::vector<ChannelTick> channel_ticks = {};  ///< the first that matches a channel, else `tick`
+  std::size_t tick_limit = 16 * 1024 * 1024;    ///< that wait, per shard; beyond: the tick is now
 
   // Messages out.
   std::size_t fragment_size = 65'536;       ///< payload of one frame; 0: never fragment

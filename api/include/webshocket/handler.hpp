@@ -48,6 +48,10 @@ struct PublishOptions {
   Exclude exclude{};
   Predicate predicate{};
   Compress compress = Compress::automatic;
+  /// What the message is the newest state of, as "player-7". Of those that wait for a tick (see
+  /// `Config::tick`), to the same channel, with the same key and for the same recipients, only the
+  /// newest leaves. Empty: every message does.
+  std::string_view key = {};
 
   /// Who is to get it: both in one.
   Predicate combined() const;

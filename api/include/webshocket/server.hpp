@@ -53,6 +53,8 @@ struct Stats {
     std::uint64_t calls_in_flight = 0;     ///< gauge
     std::uint64_t deliveries = 0;          ///< of publishes and broadcasts, one per recipient
     std::uint64_t deliveries_dropped = 0;  ///< the recipient's outbox was full, or it had gone
+    std::uint64_t conflated = 0;           ///< waited for a tick, and a newer one took the place
+    std::uint64_t ticks_early = 0;         ///< more than `Config::tick_limit` waited
     std::uint64_t slow_consumers = 0;      ///< closed with 1013
     std::uint64_t protocol_errors = 0;     ///< closed with 1002, 1007 or 1009
     std::uint64_t handler_errors = 0;      ///< exceptions out of events
@@ -61,6 +63,7 @@ struct Stats {
     std::uint64_t outbox_bytes = 0;        ///< gauge: what waits for sockets
     std::uint64_t inbound_bytes = 0;       ///< gauge: half-received messages
     std::uint64_t parked_bytes = 0;        ///< gauge: messages that wait for their turn
+    std::uint64_t tick_bytes = 0;          ///< gauge: publishes that wait for their tick
   };
 
   Shard total;

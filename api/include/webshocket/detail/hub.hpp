@@ -71,6 +71,7 @@ struct Content {
   Payload data;
   const Packet* packet = nullptr;
   Compress compress = Compress::automatic;
+  std::string_view key = {};  ///< of what it is the newest state
 };
 
 /// Runs things on one shard. Any thread; harmless after the shard's end.
