@@ -17,6 +17,7 @@ API = ["webshocket/", "api/"]
 PROTOCOL = [*API, "protocol/"]
 SHARDS = [*PROTOCOL, "shards/"]
 ENGINE = [*SHARDS, "engine/"]
+TOOLS = ["webshocket/", "spdlog/", "CLI/", "toml++/", "histedit.h", "langinfo.h", *POSIX]
 TEST = ["doctest/", "tests/support/", *POSIX]
 
 ALLOWED = {  # the longest matching folder decides
@@ -26,7 +27,8 @@ ALLOWED = {  # the longest matching folder decides
                  "arpa/inet.h", "sys/random.h"],
     "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
-    "tools": ["webshocket/", "spdlog/", "CLI/", "toml++/", "histedit.h", "langinfo.h", *POSIX],
+    "tools": TOOLS,
+    "tools/wsbench": [*TOOLS, "protocol/handshake.hpp", "protocol/mask.hpp", "protocol/uri.hpp"],
     "docs/examples": ["webshocket/"],
     "tests/api": [*API, *TEST, "tests/api/"],
     "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],
@@ -63,7 +65,7 @@ def main():
                 local = quote == '"' and "/" not in header and (path.parent / header).is_file()
                 if quote == "<" and STANDARD.fullmatch(header):
                     continue
-                if local and folder in ("tools", "docs/examples", "tests/install"):
+                if local and folder in ("tools", "tools/wsbench", "docs/examples", "tests/install"):
                     continue
                 if any(header.startswith(prefix) for prefix in ALLOWED[folder]):
                     continue
