@@ -5,10 +5,11 @@
 
 #include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "cases.hpp"
+#include "comparison.hpp"
 
 namespace wsbench {
 
@@ -19,20 +20,38 @@ class CaseOptions {
   CaseOptions(const CaseOptions&) = delete;
   CaseOptions& operator=(const CaseOptions&) = delete;
 
-  /// For options that all of them have.
+  /// For options that all of them have; they belong to another group than "Options".
   const std::vector<CLI::App*>& commands() const noexcept { return commands_; }
   /// Nothing if the app was asked for something else.
-  std::optional<Case> chosen() const;
+  std::optional<CaseSpec> chosen() const;
 
  private:
   CLI::App& add(CLI::App& app, const char* name, const char* help);
   void add_fanout(CLI::App& app);
+  void add_echo(CLI::App& app);
+  void add_rpc(CLI::App& app);
+  void add_idle(CLI::App& app);
+  void add_connect(CLI::App& app);
+  void add_stall(CLI::App& app);
 
   std::vector<CLI::App*> commands_;
   FanoutOptions fanout_;
+  EchoOptions echo_;
+  RpcOptions rpc_;
+  IdleOptions idle_;
+  ChurnOptions churn_;
+  StallOptions stall_;
 };
 
-/// The options as they are told in results.
-std::vector<std::pair<std::string, std::string>> settings_of(const CLI::App& command);
+/// `fanout --subscribers 10`, as words. Throws `UsageFailure`.
+CaseSpec parse_case(std::vector<std::string> words);
+/// At blanks; quotes hold together.
+std::vector<std::string> split_words(const std::string& line);
+
+/// A command that starts a server, or the URI of one that runs.
+ServerSpec server_of(const std::string& text);
+
+/// The figure that tells what one delivery, echo, call or connection costs the server.
+std::string cost_figure(const Case& what);
 
 }  // namespace wsbench

@@ -9,15 +9,32 @@ Result run(const FanoutOptions& options, ServerProcess& server, Progress& progre
   return fanout.measure();
 }
 
-}  // namespace
-
-Result run_case(const Case& what, ServerProcess& server, Progress& progress) {
-  return std::visit([&](const auto& options) { return run(options, server, progress); }, what);
+Result run(const EchoOptions& options, ServerProcess& server, Progress& progress) {
+  return measure_echo(options, server, progress);
 }
 
-Result run_with_server(const Case& what, const ServerSpec& spec, Progress& progress) {
+Result run(const RpcOptions& options, ServerProcess& server, Progress& progress) {
+  return measure_rpc(options, server, progress);
+}
+
+Result run(const IdleOptions& options, ServerProcess& server, Progress& progress) {
+  return measure_idle(options, server, progress);
+}
+
+Result run(const ChurnOptions& options, ServerProcess& server, Progress& progress) {
+  return Churn(options, server, progress).measure();
+}
+
+Result run(const StallOptions& options, ServerProcess& server, Progress& progress) {
+  return measure_stall(options, server, progress);
+}
+
+}  // namespace
+
+Result run_case(const Case& what, const ServerSpec& spec, Progress& progress) {
   ServerProcess server(spec);
-  Result result = run_case(what, server, progress);
+  Result result = std::visit(
+      [&](const auto& options) { return run(options, server, progress); }, what);
   server.stop();
   return result;
 }

@@ -3,19 +3,22 @@
 
 #include <variant>
 
+#include "churn.hpp"
+#include "echo.hpp"
 #include "fanout.hpp"
+#include "idle.hpp"
 #include "progress.hpp"
 #include "result.hpp"
+#include "rpc.hpp"
 #include "server_process.hpp"
+#include "stall.hpp"
 
 namespace wsbench {
 
-using Case = std::variant<FanoutOptions>;
+using Case =
+    std::variant<FanoutOptions, EchoOptions, RpcOptions, IdleOptions, ChurnOptions, StallOptions>;
 
-/// Against a server that runs. Throws `Failure` or `UsageFailure`.
-Result run_case(const Case& what, ServerProcess& server, Progress& progress);
-
-/// The same with a server of its own, which is ended afterwards.
-Result run_with_server(const Case& what, const ServerSpec& spec, Progress& progress);
+/// Against a server of its own, or one that runs already. Throws `Failure` or `UsageFailure`.
+Result run_case(const Case& what, const ServerSpec& spec, Progress& progress);
 
 }  // namespace wsbench

@@ -22,6 +22,10 @@ inline std::uint64_t now_ns() noexcept {
   return nanoseconds_of(time);
 }
 
+inline std::uint64_t span_ns(double seconds) noexcept {
+  return static_cast<std::uint64_t>(seconds * static_cast<double>(kSecond));
+}
+
 inline double seconds_of(std::uint64_t nanoseconds) noexcept {
   return static_cast<double>(nanoseconds) / static_cast<double>(kSecond);
 }

@@ -2,6 +2,7 @@
 
 #include <webshocket/packet.hpp>
 
+#include <algorithm>
 #include <span>
 
 #include "failure.hpp"
@@ -68,14 +69,15 @@ void change(Speech& speech, const DialectOptions& options) {
 
 }  // namespace
 
-Dialect dialect_of(const DialectOptions& options, std::string_view default_path) {
+Dialect dialect_of(const DialectOptions& options, std::string_view default_path,
+                   std::size_t channels) {
   Dialect dialect;
   if (options.mixed.empty()) {
     dialect.subscribers.push_back(subscriber_of(options.preset, options.preset == "raw-channels"));
     dialect.publisher = publisher_of(options.preset);
   } else {
     for (const std::string& format : options.mixed) {
-      dialect.subscribers.push_back(subscriber_of(format, true));
+      dialect.subscribers.push_back(subscriber_of(format, channels > 1));
     }
     dialect.publisher = publisher_of("msgpack");
   }
@@ -97,9 +99,22 @@ Dialect dialect_of(const DialectOptions& options, std::string_view default_path)
     if (publisher.coding == Coding::msgpack) publisher.coding = Coding::binary;
   }
   change(publisher, options);
+  const auto tells_channel = [](const Speech& speech) {
+    return speech.coding == Coding::msgpack ||
+           (speech.path + speech.message).find("{channel}") != std::string::npos;
+  };
+  if (channels > 1 && !std::ranges::all_of(dialect.subscribers, tells_channel)) {
+    throw UsageFailure(
+        "--channels: subscribers say nothing with a {channel} in it; --preset raw-channels, json "
+        "and msgpack do");
+  }
   const bool through_text = publisher.is_text() || !options.mixed.empty();
   dialect.spelling = through_text ? Spelling::printable : Spelling::binary;
   return dialect;
+}
+
+std::string channel_name(std::size_t channels, std::size_t channel) {
+  return channels == 1 ? "raw" : "raw" + std::to_string(channel);
 }
 
 std::string subscription(const Speech& speech, std::string_view channel) {

@@ -49,8 +49,13 @@ struct DialectOptions {
   bool text = false;
 };
 
-/// `default_path`: where the URI of the server leads, or "/". Throws `UsageFailure`.
-Dialect dialect_of(const DialectOptions& options, std::string_view default_path);
+/// `default_path`: where the URI of the server leads, or "/". Throws `UsageFailure`; also if there
+/// are several channels, and no subscriber tells which one it is about.
+Dialect dialect_of(const DialectOptions& options, std::string_view default_path,
+                   std::size_t channels = 1);
+
+/// One that is alone has the name that stands for the paths that name none.
+std::string channel_name(std::size_t channels, std::size_t channel);
 
 /// What a subscriber says; empty: nothing.
 std::string subscription(const Speech& speech, std::string_view channel);

@@ -5,12 +5,12 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
+#include "opening.hpp"
 #include "usage.hpp"
 
 namespace wsbench {
 namespace {
 
-constexpr std::size_t kAtOnce = 128;  ///< connections that are being opened
 constexpr std::uint64_t kTick = 50 * kMillisecond;
 
 std::vector<std::uint32_t> channels_of(const FanoutOptions& options) {
@@ -21,15 +21,6 @@ std::vector<std::uint32_t> channels_of(const FanoutOptions& options) {
   return channels;
 }
 
-/// One alone has the name that servers give to a connection that names none.
-std::string channel_name(const FanoutOptions& options, std::size_t channel) {
-  return options.channels == 1 ? "raw" : "raw" + std::to_string(channel);
-}
-
-std::uint64_t nanoseconds_of(double seconds) noexcept {
-  return static_cast<std::uint64_t>(seconds * static_cast<double>(kSecond));
-}
-
 }  // namespace
 
 Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& progress)
@@ -37,7 +28,7 @@ Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& pr
       server_(server),
       progress_(progress),
       target_(server.uri()),
-      dialect_(dialect_of(options.dialect, target_.path())),
+      dialect_(dialect_of(options.dialect, target_.path(), options.channels)),
       stamps_(dialect_.spelling, options.size),
       swarm_(target_),
       log_(channels_of(options), options.channels),
@@ -49,15 +40,6 @@ Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& pr
   }
   if (options.subscribers < options.channels) {
     throw UsageFailure("--channels: there are fewer subscribers");
-  }
-  const bool tells_channels = std::ranges::any_of(dialect_.subscribers, [](const Speech& speech) {
-    return speech.coding == Coding::msgpack ||
-           (speech.path + speech.message).find("{channel}") != std::string::npos;
-  });
-  if (options.channels > 1 && !tells_channels) {
-    throw UsageFailure(
-        "--channels: nothing that subscribers say has a {channel} in it; "
-        "--preset raw-channels, json and msgpack have");
   }
 }
 
@@ -74,41 +56,35 @@ void Fanout::prepare() {
 }
 
 void Fanout::connect_all() {
-  const auto open = [&](const Speech& speech, std::size_t channel) {
-    while (swarm_.opening() >= kAtOnce) swarm_.poll(kTick, *this);
-    const std::string name = channel_name(options_, channel);
-    return swarm_.connect(
-        target_.request(replaced(speech.path, "{channel}", name), speech.subprotocol));
-  };
-  for (std::size_t i = 0; i < options_.subscribers; ++i) {
-    open(dialect_.subscribers[i % dialect_.subscribers.size()], i % options_.channels);
-    if (progress_.is_due()) show("connecting");
-  }
   const bool many = dialect_.channel_in_path();
-  for (std::size_t i = 0; i < (many ? options_.channels : 1); ++i) {
+  const std::size_t publishers = many ? options_.channels : 1;
+  open_all(swarm_, *this, options_.subscribers + publishers, options_.loop.patience_ns(),
+           [&](std::size_t i) {
+             if (progress_.is_due()) show("connecting");
+             const bool subscribes = i < options_.subscribers;
+             const Speech& speech = subscribes
+                                        ? dialect_.subscribers[i % dialect_.subscribers.size()]
+                                        : dialect_.publisher;
+             const std::size_t channel =
+                 subscribes ? i % options_.channels : i - options_.subscribers;
+             return target_.request(
+                 replaced(speech.path, "{channel}", channel_name(options_.channels, channel)),
+                 speech.subprotocol);
+           });
+  for (std::size_t i = 0; i < publishers; ++i) {
     Publisher publisher;
-    publisher.id = open(dialect_.publisher, i);
-    for (std::size_t channel = many ? i : 0; channel < (many ? i + 1 : options_.channels);
-         ++channel) {
+    publisher.id = static_cast<Swarm::Id>(options_.subscribers + i);
+    for (std::size_t channel = i; channel < options_.channels; channel += publishers) {
       publisher.messages.push_back(
-          publication(dialect_.publisher, channel_name(options_, channel), stamps_));
+          publication(dialect_.publisher, channel_name(options_.channels, channel), stamps_));
     }
     publishers_.push_back(std::move(publisher));
-  }
-  const std::uint64_t deadline = now_ns() + nanoseconds_of(options_.patience_s);
-  while (swarm_.opening() != 0) {
-    swarm_.poll(kTick, *this);
-    if (now_ns() > deadline) {
-      throw Failure(std::to_string(swarm_.opening()) + " of " +
-                    std::to_string(options_.subscribers + publishers_.size()) +
-                    " connections do not open");
-    }
   }
 }
 
 void Fanout::await_subscriptions() {
   // Not every server confirms a subscription, so what shows that it holds is a delivery.
-  const std::uint64_t deadline = now_ns() + nanoseconds_of(options_.patience_s);
+  const std::uint64_t deadline = now_ns() + options_.loop.patience_ns();
   while (true) {
     const std::uint64_t round_end = now_ns() + 4 * kTick;
     for (std::size_t i = 0; i < options_.channels; ++i) publish(now_ns());
@@ -123,7 +99,7 @@ void Fanout::await_subscriptions() {
       throw Failure(std::to_string(options_.subscribers - current) + " of " +
                     std::to_string(options_.subscribers) +
                     " subscribers do not get what is published" +
-                    (last_other_.empty() ? "" : "; the server said: " + last_other_));
+                    (last_other_.empty() ? "" : "; the server said: " + shown(last_other_)));
     }
   }
 }
@@ -135,17 +111,16 @@ std::size_t Fanout::count_current() const {
 }
 
 Result Fanout::measure() {
-  bool whole = run(std::nullopt, options_.warm_up_s);
+  bool whole = run(std::nullopt, options_.loop.warm_up_s);
   latency_.clear();
   const std::uint64_t before = delivered_;
   const Usage usage(server_);
-  whole = whole && run(options_.bursts, options_.duration_s);
+  whole = whole && run(options_.bursts, options_.loop.duration_s);
 
   Result result;
-  result.kind = "fanout";
   const std::uint64_t delivered = delivered_ - before;
   result.add("deliveries", static_cast<double>(delivered));
-  usage.add_to(result, "delivery", delivered);
+  usage.add_to(result, "delivery", "deliveries", delivered);
   result.add_latency(latency_);
   add_memory(result, server_);
   settle();
@@ -157,18 +132,18 @@ Result Fanout::measure() {
   result.add("damaged", static_cast<double>(counts.damaged));
   result.faults = log_.faults();
   if (!result.faults.empty() && !last_other_.empty()) {
-    result.faults.push_back("the server's last other message: " + last_other_);
+    result.faults.push_back("the server's last other message: " + shown(last_other_));
   }
   if (!whole) server_.check_alive();
   return result;
 }
 
 bool Fanout::run(std::optional<std::uint64_t> bursts, double seconds) {
-  return options_.rate ? run_schedule(*options_.rate, seconds) : run_bursts(bursts, seconds);
+  return options_.loop.rate ? run_schedule(*options_.loop.rate, seconds) : run_bursts(bursts, seconds);
 }
 
 bool Fanout::run_bursts(std::optional<std::uint64_t> bursts, double seconds) {
-  const std::uint64_t end = now_ns() + nanoseconds_of(seconds);
+  const std::uint64_t end = now_ns() + span_ns(seconds);
   for (std::uint64_t i = 0; bursts ? i < *bursts : now_ns() < end; ++i) {
     const std::uint64_t due = now_ns();
     for (std::size_t message = 0; message < options_.in_flight; ++message) publish(due);
@@ -180,19 +155,12 @@ bool Fanout::run_bursts(std::optional<std::uint64_t> bursts, double seconds) {
 }
 
 bool Fanout::run_schedule(double rate, double seconds) {
-  const std::uint64_t begin = now_ns();
-  const auto due = [&](std::uint64_t i) {
-    return begin + nanoseconds_of(static_cast<double>(i) / rate);
-  };
-  const auto count = static_cast<std::uint64_t>(rate * seconds);
-  for (std::uint64_t i = 0; i < count;) {
+  Schedule schedule(rate, seconds);
+  while (!schedule.is_over()) {
     const std::uint64_t now = now_ns();
-    const std::uint64_t first = i;
-    for (; i < count && due(i) <= now; ++i) publish(due(i));
-    if (i != first) flush_publishers();
-    if (i == count) break;
-    const std::uint64_t later = now_ns();
-    swarm_.poll(due(i) > later ? due(i) - later : 0, *this);
+    for (; schedule.is_due(now); schedule.advance()) publish(schedule.due_ns());
+    flush_publishers();
+    swarm_.poll(schedule.wait_ns(), *this);
     if (progress_.is_due()) show("scheduled messages");
   }
   return await_deliveries();
@@ -228,7 +196,7 @@ bool Fanout::await_deliveries() {
       continue;
     }
     const std::uint64_t now = now_ns();
-    if (deadline == 0) deadline = now + nanoseconds_of(options_.patience_s);
+    if (deadline == 0) deadline = now + options_.loop.patience_ns();
     if (now > deadline) return false;
     if (progress_.is_due()) show("waiting");
   }
@@ -245,7 +213,7 @@ void Fanout::opened(Swarm::Id id) {
   ++opened_;
   if (id >= options_.subscribers) return;
   const Speech& speech = dialect_.subscribers[id % dialect_.subscribers.size()];
-  std::string message = subscription(speech, channel_name(options_, id % options_.channels));
+  std::string message = subscription(speech, channel_name(options_.channels, id % options_.channels));
   if (message.empty()) return;
   swarm_.add_message(id, speech.is_text() ? kText : kBinary, message);
   swarm_.flush(id);
@@ -339,8 +307,7 @@ void Fanout::count(Swarm::Id id, const Stamp& stamp, bool whole) {
 }
 
 void Fanout::take_other(std::string_view message) {
-  constexpr std::size_t kShown = 200;
-  last_other_ = message.substr(0, kShown);
+  last_other_ = message;
 }
 
 void Fanout::closed(Swarm::Id id, const std::string& why) {

@@ -11,6 +11,7 @@
 #include "delivery_log.hpp"
 #include "dialect.hpp"
 #include "histogram.hpp"
+#include "loop_options.hpp"
 #include "progress.hpp"
 #include "result.hpp"
 #include "server_process.hpp"
@@ -25,11 +26,8 @@ struct FanoutOptions {
   std::size_t channels = 1;
   std::size_t size = 64;       ///< of the payload
   std::size_t in_flight = 16;  ///< messages of a burst
-  std::optional<std::uint64_t> bursts;
-  double duration_s = 3;
-  std::optional<double> rate;  ///< messages a second, whatever comes back: open loop
-  double warm_up_s = 0.5;
-  double patience_s = 10;    ///< without any delivery, before what lacks counts as missing
+  std::optional<std::uint64_t> bursts;  ///< instead of a duration
+  LoopOptions loop;
   double stalled_share = 0;  ///< of the subscribers; they stop reading before the warm-up
 };
 
@@ -68,6 +66,7 @@ class Fanout {
   void begin(Swarm::Id id, const FrameHead& head);
   void piece(Swarm::Id id, std::string_view bytes);
   void end(Swarm::Id id);
+  void taken(Swarm::Id) {}
   [[noreturn]] void closed(Swarm::Id id, const std::string& why);
 
   void connect_all();

@@ -9,61 +9,41 @@
 #include <iostream>
 #include <string>
 #include <variant>
+#include <vector>
 
-#include "cases.hpp"
+#include "comparison.hpp"
 #include "failure.hpp"
 #include "options.hpp"
 #include "progress.hpp"
+#include "report.hpp"
 #include "result.hpp"
+#include "server_process.hpp"
 
 namespace wsbench {
 namespace {
 
-/// A result and what it is of, as JSON.
-struct Report {
+/// Everything, as JSON.
+struct Document {
   const Circumstances& circumstances;
-  const std::string& server;
-  const Result& result;
+  const std::vector<Comparison>& cases;
 
-  friend void webshocket_write(webshocket::Sink& sink, const Report& report) {
-    sink.begin_map(Circumstances::kMembers + 2);
-    report.circumstances.write_members(sink);
-    sink.string("server");
-    sink.string(report.server);
-    sink.string("result");
-    webshocket_write(sink, report.result);
+  friend void webshocket_write(webshocket::Sink& sink, const Document& document) {
+    sink.begin_map(Circumstances::kMembers + 1);
+    document.circumstances.write_members(sink);
+    sink.string("cases");
+    sink.begin_array(document.cases.size());
+    for (const Comparison& one : document.cases) webshocket_write(sink, one);
+    sink.end_array();
     sink.end_map();
   }
 };
 
-template <class Report>
-void write_report(const std::string& file, const Report& report, const std::string& text) {
-  if (file != "-") std::cout << text;
-  if (file.empty()) return;
-  const std::string json = webshocket::to_json(report) + "\n";
-  if (file == "-") {
-    std::cout << json;
-    return;
-  }
+void write_file(const std::string& file, const std::string& text) {
   std::ofstream out(file);
-  if (!(out << json).flush()) throw Failure("cannot write " + file);
+  if (!(out << text).flush()) throw Failure("cannot write " + file);
 }
 
-Status run(const CaseCommand& command, const Options& options) {
-  const Circumstances circumstances(options.command_line);
-  Result result;
-  {
-    Progress progress(options.quiet);
-    result = run_with_server(command.what, command.server, progress);
-  }
-  result.settings = command.settings;
-  write_report(options.json_file, Report{circumstances, command.server.name(), result},
-               text_of(result));
-  for (const std::string& fault : result.faults) std::cerr << "wsbench: " << fault << '\n';
-  return result.faults.empty() ? Status::fine : Status::wrong;
-}
-
-void prepare_process(const Options& options) {
+void prepare_process(const MeasureCommand& command) {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -71,7 +51,38 @@ void prepare_process(const Options& options) {
   }
   // By default a thread is woken up to 50 µs late, so that others may be woken with it.
   prctl(PR_SET_TIMERSLACK, 1UL);
-  if (options.client_cpu) pin_to_cpu(*options.client_cpu);
+  if (command.client_cpu) pin_to_cpu(*command.client_cpu);
+}
+
+Status run(MeasureCommand command, const std::vector<std::string>& command_line) {
+  prepare_process(command);
+  const Circumstances circumstances(command_line);
+  Status status = Status::fine;
+  for (Comparison& comparison : command.comparisons) {
+    {
+      Progress progress(command.quiet);
+      run_comparison(comparison, command.runs, progress);
+    }
+    if (command.json_file != "-") std::cout << text_of(comparison) << std::flush;
+    for (const std::string& fault : comparison.faults()) {
+      std::cerr << "wsbench: " << fault << '\n';
+      status = Status::wrong;
+    }
+  }
+  if (command.json_file.empty()) return status;
+  const std::string json =
+      webshocket::to_json(Document{circumstances, command.comparisons}) + "\n";
+  if (command.json_file == "-") {
+    std::cout << json;
+  } else {
+    write_file(command.json_file, json);
+  }
+  return status;
+}
+
+Status run(const ReportCommand& command, const std::vector<std::string>&) {
+  write_file(command.page, report_page(command.title, command.files));
+  return Status::fine;
 }
 
 }  // namespace
@@ -84,9 +95,9 @@ int main(int argc, char** argv) {
   const auto& options = std::get<wsbench::Options>(parsed);
   Status status = Status::wrong;
   try {
-    wsbench::prepare_process(options);
-    status = std::visit([&](const auto& command) { return wsbench::run(command, options); },
-                        options.command);
+    status = std::visit(
+        [&](const auto& command) { return wsbench::run(command, options.command_line); },
+        options.command);
   } catch (const wsbench::UsageFailure& failure) {
     std::cerr << "wsbench: " << failure.what() << "\n";
     status = Status::usage;

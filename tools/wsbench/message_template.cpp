@@ -1,6 +1,7 @@
 #include "message_template.hpp"
 
 #include <charconv>
+#include <system_error>
 #include <utility>
 
 namespace wsbench {
@@ -40,6 +41,24 @@ void MessageTemplate::write_id(std::uint64_t id, char* message) const noexcept {
   if (!id_at_) return;
   char* const at = message + *id_at_;
   std::to_chars(at, at + kIdHolder.size(), kFirstId + id);
+}
+
+std::optional<std::uint64_t> MessageTemplate::id_of(std::string_view text) noexcept {
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size() || id < kFirstId) {
+    return std::nullopt;
+  }
+  return id - kFirstId;
+}
+
+std::string shown(std::string_view message) {
+  constexpr std::size_t kMost = 200;
+  std::string text(message.substr(0, kMost));
+  for (char& one : text) {
+    if (one < ' ' || one > '~') one = '.';
+  }
+  return message.size() > kMost ? text + " ..." : text;
 }
 
 std::string replaced(std::string text, std::string_view what, std::string_view by) {

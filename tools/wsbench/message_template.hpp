@@ -27,6 +27,8 @@ class MessageTemplate {
   std::optional<std::size_t> payload_at() const noexcept { return payload_at_; }
   /// Into a copy of `bytes()`. REQUIRES: an id below 900 billion.
   void write_id(std::uint64_t id, char* message) const noexcept;
+  /// The number that `write_id` has written so.
+  static std::optional<std::uint64_t> id_of(std::string_view text) noexcept;
 
  private:
   void find_holders(std::string_view payload);
@@ -35,6 +37,9 @@ class MessageTemplate {
   std::optional<std::size_t> payload_at_;
   std::optional<std::size_t> id_at_;
 };
+
+/// What a server said, for people: not all of it if it is long, and dots for what is no ASCII text.
+std::string shown(std::string_view message);
 
 /// All occurrences.
 std::string replaced(std::string text, std::string_view what, std::string_view by);

@@ -83,12 +83,7 @@ void webshocket_write(Sink& sink, const Histogram& histogram) {
 }
 
 void webshocket_write(Sink& sink, const Result& result) {
-  sink.begin_map(5);
-  write_text(sink, "kind", result.kind);
-  sink.string("settings");
-  sink.begin_map(result.settings.size());
-  for (const auto& [key, value] : result.settings) write_text(sink, key, value);
-  sink.end_map();
+  sink.begin_map(2);
   sink.string("figures");
   sink.begin_map(result.figures.size());
   for (const Figure& figure : result.figures) {
@@ -96,8 +91,6 @@ void webshocket_write(Sink& sink, const Result& result) {
     write_number(sink, figure.value);
   }
   sink.end_map();
-  sink.string("latency_histogram_ns");
-  webshocket_write(sink, result.latency_ns);
   write_texts(sink, "faults", result.faults);
   sink.end_map();
 }
@@ -141,22 +134,6 @@ std::string text_of(double value) {
   const int decimals = size >= 100 ? 1 : (size >= 10 ? 2 : (size >= 1 ? 3 : 4));
   std::snprintf(digits.data(), digits.size(), "%.*f", decimals, value);
   return digits.data();
-}
-
-std::string text_of(const Result& result) {
-  std::string text = result.kind;
-  for (const auto& [key, value] : result.settings) text += "  " + key + " " + value;
-  text += '\n';
-  std::size_t widest = 0;
-  for (const Figure& figure : result.figures) widest = std::max(widest, figure.name.size());
-  for (const Figure& figure : result.figures) {
-    const std::string number = text_of(figure.value);
-    constexpr std::size_t kColumn = 16;
-    text += "  " + figure.name + std::string(widest - figure.name.size(), ' ') +
-            std::string(number.size() < kColumn ? kColumn - number.size() : 1, ' ') + number + '\n';
-  }
-  for (const std::string& fault : result.faults) text += "  WRONG: " + fault + '\n';
-  return text;
 }
 
 }  // namespace wsbench

@@ -5,7 +5,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "histogram.hpp"
@@ -19,8 +18,6 @@ struct Figure {
 };
 
 struct Result {
-  std::string kind;                                           ///< the subcommand
-  std::vector<std::pair<std::string, std::string>> settings;  ///< what was measured
   std::vector<Figure> figures;
   Histogram latency_ns;  ///< empty: not measured
   /// What went wrong, for people; empty: every count is exact.
@@ -33,8 +30,9 @@ struct Result {
   const double* find(std::string_view name) const noexcept;
 };
 
-/// Percentiles, and counts by value: [[upper end, count], …].
+/// Counts by value: [[upper end, count], …].
 void webshocket_write(webshocket::Sink& sink, const Histogram& histogram);
+/// Figures and faults.
 void webshocket_write(webshocket::Sink& sink, const Result& result);
 
 /// A whole number as one, so that counts look like counts.
@@ -53,8 +51,6 @@ class Circumstances {
   std::vector<std::string> command_line_;
 };
 
-/// Lines of a table, for people.
-std::string text_of(const Result& result);
 /// "1,234", "0.195", with four significant digits.
 std::string text_of(double value);
 

@@ -86,6 +86,7 @@ void Swarm::flush(Id id) {
 }
 
 void Swarm::say_goodbye(Id id) {
+  if (std::exchange(connections_[id].said_goodbye, true)) return;
   add_message(id, kClose, std::string_view("\x03\xe8", 2));
   flush(id);
 }

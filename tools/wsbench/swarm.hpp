@@ -29,6 +29,7 @@ namespace wsbench {
 ///     opened(id)                  the upgrade came about
 ///     frame(id, head, payload)    a data frame as a whole; or in parts:
 ///     begin(id, head), piece(id, bytes), end(id)
+///     taken(id)                   all that was read at once has been told
 ///     closed(id, why)             by the server, or by a fault; never because of `drop`
 ///
 /// Pings are answered here. A server's CLOSE is answered, and `closed` comes with its code when the
@@ -76,7 +77,8 @@ class Swarm {
     int fd = -1;
     State state = State::closed;
     bool reads = true;
-    bool control = false;  ///< the frame that comes in parts is one
+    bool control = false;      ///< the frame that comes in parts is one
+    bool said_goodbye = false;
     std::uint8_t control_opcode = 0;
     std::uint16_t close_code = 0;  ///< 0: the server has said no CLOSE
     FrameCursor cursor;
@@ -210,7 +212,10 @@ bool Swarm::take(Id id, std::string_view bytes, Sink& sink) {
     bytes = std::string_view(reply).substr(size);
   }
   Visitor<Sink> visitor{*this, sink, id};
-  if (own.cursor.feed(bytes, visitor)) return true;
+  if (own.cursor.feed(bytes, visitor)) {
+    sink.taken(id);
+    return true;
+  }
   lose(id, "the server sent what is no frame of a server", sink);
   return false;
 }

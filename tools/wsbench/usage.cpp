@@ -24,22 +24,21 @@ Usage::Usage(const ServerProcess& server)
       client_cpu_ns_(own_cpu_ns()),
       server_cpu_ns_(server.cpu_ns()) {}
 
-void Usage::add_to(Result& result, std::string_view each, std::uint64_t count) const {
+void Usage::add_to(Result& result, const std::string& one, const std::string& many,
+                   std::uint64_t count) const {
   const auto server_now = server_.cpu_ns();
   const auto client = static_cast<double>(own_cpu_ns() - client_cpu_ns_);
   const auto elapsed = static_cast<double>(std::max<std::uint64_t>(1, now_ns() - begin_ns_));
   const auto number = static_cast<double>(std::max<std::uint64_t>(1, count));
-  const std::string name(each);
   result.add("elapsed_s", elapsed / static_cast<double>(kSecond));
-  const bool is_y = name.ends_with('y');
-  result.add((is_y ? name.substr(0, name.size() - 1) + "ies" : name + "s") + "_per_s",
+  result.add(many + "_per_s",
              static_cast<double>(count) * static_cast<double>(kSecond) / elapsed);
   if (server_now && server_cpu_ns_) {
     const auto server = static_cast<double>(*server_now - *server_cpu_ns_);
-    result.add("server_cpu_ns_per_" + name, server / number);
+    result.add("server_cpu_ns_per_" + one, server / number);
     result.add("server_cpu_share", server / elapsed);
   }
-  result.add("client_cpu_ns_per_" + name, client / number);
+  result.add("client_cpu_ns_per_" + one, client / number);
   result.add("client_cpu_share", client / elapsed);
 }
 

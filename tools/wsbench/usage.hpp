@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <string>
 
 #include "result.hpp"
 #include "server_process.hpp"
@@ -14,8 +14,9 @@ class Usage {
  public:
   /// From now on.
   explicit Usage(const ServerProcess& server);
-  /// Until now; `each` is what costs are divided by ("delivery"), `count` how many there were.
-  void add_to(Result& result, std::string_view each, std::uint64_t count) const;
+  /// Until now, for `count` things that are called `one` and `many`.
+  void add_to(Result& result, const std::string& one, const std::string& many,
+              std::uint64_t count) const;
 
  private:
   const ServerProcess& server_;

@@ -1,0 +1,209 @@
+#include "comparison.hpp"
+
+#include <algorithm>
+
+#include "failure.hpp"
+
+namespace wsbench {
+namespace {
+
+using webshocket::Sink;
+
+void write_spread(Sink& sink, const Spread& spread) {
+  sink.begin_map(3);
+  sink.string("median");
+  write_number(sink, spread.median);
+  sink.string("lowest");
+  write_number(sink, spread.lowest);
+  sink.string("highest");
+  write_number(sink, spread.highest);
+  sink.end_map();
+}
+
+void write_spreads(Sink& sink, const std::vector<std::pair<std::string, Spread>>& spreads) {
+  sink.begin_map(spreads.size());
+  for (const auto& [name, spread] : spreads) {
+    sink.string(name);
+    write_spread(sink, spread);
+  }
+  sink.end_map();
+}
+
+/// Of the first contender to another one.
+std::vector<std::pair<std::string, Spread>> ratios_of(const Comparison& comparison,
+                                                      const Contender& other) {
+  std::vector<std::pair<std::string, Spread>> ratios;
+  const Contender& first = comparison.contenders.front();
+  for (const auto& [name, ignored] : figures_of(first)) {
+    if (const auto ratio = spread_of(ratios_of(first.runs, other.runs, name))) {
+      ratios.emplace_back(name, *ratio);
+    }
+  }
+  return ratios;
+}
+
+void write_contender(Sink& sink, const Contender& contender) {
+  sink.begin_map(5);
+  sink.string("name");
+  sink.string(contender.name);
+  sink.string("server");
+  sink.string(contender.server.name());
+  sink.string("figures");
+  write_spreads(sink, figures_of(contender));
+  Histogram latency;
+  sink.string("runs");
+  sink.begin_array(contender.runs.size());
+  for (const Result& run : contender.runs) {
+    webshocket_write(sink, run);
+    latency.merge(run.latency_ns);
+  }
+  sink.end_array();
+  sink.string("latency_histogram_ns");
+  webshocket_write(sink, latency);
+  sink.end_map();
+}
+
+std::string padded(std::string_view text, std::size_t width, bool right) {
+  const std::string blanks(text.size() < width ? width - text.size() : 0, ' ');
+  return right ? blanks + std::string(text) : std::string(text) + blanks;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, Spread>> figures_of(const Contender& contender) {
+  std::vector<std::pair<std::string, Spread>> figures;
+  if (contender.runs.empty()) return figures;
+  for (const Figure& figure : contender.runs.front().figures) {
+    if (const auto spread = spread_of(figures_of(contender.runs, figure.name))) {
+      figures.emplace_back(figure.name, *spread);
+    }
+  }
+  return figures;
+}
+
+std::vector<std::string> Comparison::faults() const {
+  std::vector<std::string> faults;
+  for (const Contender& contender : contenders) {
+    for (std::size_t i = 0; i < contender.runs.size(); ++i) {
+      for (const std::string& fault : contender.runs[i].faults) {
+        faults.push_back((contenders.size() == 1 && contender.runs.size() == 1)
+                             ? fault
+                             : contender.name + ", run " + std::to_string(i + 1) + ": " + fault);
+      }
+    }
+  }
+  for (const Bound& bound : bounds) {
+    const auto other = std::ranges::find(contenders, bound.to, &Contender::name);
+    const auto ratio = other == contenders.end()
+                           ? std::nullopt
+                           : spread_of(wsbench::ratios_of(contenders.front().runs, other->runs,
+                                                          bound.figure));
+    if (!ratio) {
+      faults.push_back("no ratio of " + bound.figure + " to " + bound.to);
+    } else if (ratio->median > bound.at_most) {
+      faults.push_back(bound.figure + " is " + text_of(ratio->median) + " of " + bound.to +
+                       ", more than " + text_of(bound.at_most));
+    }
+  }
+  return faults;
+}
+
+void run_comparison(Comparison& comparison, std::size_t runs, Progress& progress) {
+  auto& contenders = comparison.contenders;
+  for (std::size_t i = 0; i < runs; ++i) {
+    for (std::size_t turn = 0; turn < contenders.size(); ++turn) {
+      Contender& contender = contenders[i % 2 == 0 ? turn : contenders.size() - 1 - turn];
+      const std::string what = (comparison.spec.name.empty() ? "" : comparison.spec.name + ", ") +
+                               contender.name + ", run " + std::to_string(i + 1) + " of " +
+                               std::to_string(runs) + ": ";
+      const bool alone = runs == 1 && contenders.size() == 1;
+      progress.set_prefix(alone ? "" : what);
+      try {
+        contender.runs.push_back(run_case(comparison.spec.what, contender.server, progress));
+      } catch (const Failure& failure) {
+        if (alone) throw;
+        throw Failure(what + failure.what());
+      }
+    }
+  }
+}
+
+void webshocket_write(Sink& sink, const Comparison& comparison) {
+  const auto& contenders = comparison.contenders;
+  sink.begin_map(5);
+  sink.string("name");
+  sink.string(comparison.spec.name);
+  sink.string("settings");
+  sink.begin_map(comparison.spec.settings.size());
+  for (const auto& [key, value] : comparison.spec.settings) {
+    sink.string(key);
+    sink.string(value);
+  }
+  sink.end_map();
+  sink.string("servers");
+  sink.begin_array(contenders.size());
+  for (const Contender& contender : contenders) write_contender(sink, contender);
+  sink.end_array();
+  sink.string("ratios");
+  sink.begin_array(contenders.size() - 1);
+  for (std::size_t i = 1; i < contenders.size(); ++i) {
+    sink.begin_map(3);
+    sink.string("of");
+    sink.string(contenders.front().name);
+    sink.string("to");
+    sink.string(contenders[i].name);
+    sink.string("figures");
+    write_spreads(sink, ratios_of(comparison, contenders[i]));
+    sink.end_map();
+  }
+  sink.end_array();
+  const auto faults = comparison.faults();
+  sink.string("faults");
+  sink.begin_array(faults.size());
+  for (const std::string& fault : faults) sink.string(fault);
+  sink.end_array();
+  sink.end_map();
+}
+
+std::string text_of(const Comparison& comparison) {
+  const auto& contenders = comparison.contenders;
+  std::string text = comparison.spec.name.empty() ? "" : comparison.spec.name + "\n";
+  for (const auto& [key, value] : comparison.spec.settings) text += key + " " + value + "  ";
+  text += '\n';
+
+  std::vector<std::vector<std::string>> rows{{""}};
+  for (const Contender& contender : contenders) rows[0].push_back(contender.name);
+  for (std::size_t i = 1; i < contenders.size(); ++i) {
+    rows[0].push_back("/ " + contenders[i].name);
+    rows[0].push_back("(spread)");
+  }
+  for (const auto& [name, ignored] : figures_of(contenders.front())) {
+    std::vector<std::string> row{name};
+    for (const Contender& contender : contenders) {
+      const auto spread = spread_of(figures_of(contender.runs, name));
+      row.push_back(spread ? text_of(spread->median) : "");
+    }
+    for (std::size_t i = 1; i < contenders.size(); ++i) {
+      const auto ratio =
+          spread_of(wsbench::ratios_of(contenders.front().runs, contenders[i].runs, name));
+      row.push_back(ratio ? text_of(ratio->median) : "");
+      row.push_back(ratio ? "(" + text_of(ratio->lowest) + " to " + text_of(ratio->highest) + ")"
+                          : "");
+    }
+    rows.push_back(std::move(row));
+  }
+  std::vector<std::size_t> widths(rows[0].size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    if (contenders.size() == 1 && &row == &rows[0]) continue;
+    std::string line = "  " + padded(row[0], widths[0], false);
+    for (std::size_t i = 1; i < row.size(); ++i) line += "  " + padded(row[i], widths[i], true);
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+  }
+  for (const std::string& fault : comparison.faults()) text += "  WRONG: " + fault + '\n';
+  return text;
+}
+
+}  // namespace wsbench
