@@ -141,8 +141,7 @@ void CaseOptions::add_rpc(CLI::App& app) {
 }
 
 void CaseOptions::add_idle(CLI::App& app) {
-  CLI::App& command =
-      add(app, "idle", "Memory of connections with a subscription that do nothing");
+  CLI::App& command = add(app, "idle", "Memory of connections with a subscription that do nothing");
   add_number(command, "--connections", idle_.connections, "");
   add_number(command, "--steps", idle_.steps, "Memory is measured after each");
   command.add_option("--hold", idle_.hold_s, "How long they stay, for the CPU meanwhile")
@@ -158,8 +157,7 @@ void CaseOptions::add_connect(CLI::App& app) {
   CLI::App& command = add(app, "connect", "Connections that open and close, one after the other");
   auto* parallel = add_number(command, "--parallel", churn_.parallel,
                               "That open or close at once; each that ends brings the next");
-  command
-      .add_option("--rate", churn_.loop.rate, "Connections a second, whatever the others do")
+  command.add_option("--rate", churn_.loop.rate, "Connections a second, whatever the others do")
       ->check(kRate)
       ->excludes(parallel);
   command.add_option("--path", churn_.path, "Default: where the URI leads, or /raw/echo");
@@ -197,6 +195,13 @@ CaseSpec parse_case(std::vector<std::string> words) {
   const CaseOptions cases(app);
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+  const bool is_known =
+      !words.empty() && std::ranges::any_of(cases.commands(), [&](const CLI::App* command) {
+        return command->get_name() == words.front();
+      });
+  if (!is_known) {
+    throw UsageFailure("'" + line + "': there are fanout, echo, rpc, idle, connect and stall");
+  }
   std::ranges::reverse(words);
   try {
     app.parse(std::move(words));

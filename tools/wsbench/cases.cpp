@@ -33,8 +33,8 @@ Result run(const StallOptions& options, ServerProcess& server, Progress& progres
 
 Result run_case(const Case& what, const ServerSpec& spec, Progress& progress) {
   ServerProcess server(spec);
-  Result result = std::visit(
-      [&](const auto& options) { return run(options, server, progress); }, what);
+  Result result =
+      std::visit([&](const auto& options) { return run(options, server, progress); }, what);
   server.stop();
   return result;
 }

@@ -18,8 +18,8 @@ Churn::Churn(const ChurnOptions& options, ServerProcess& server, Progress& progr
       target_(server.uri()),
       swarm_(target_) {
   const std::string& by_uri = target_.path();
-  const std::string path = options.path.empty() ? (by_uri == "/" ? "/raw/echo" : by_uri)
-                                                : options.path;
+  const std::string path =
+      options.path.empty() ? (by_uri == "/" ? "/raw/echo" : by_uri) : options.path;
   request_ = target_.request(path, options.subprotocol);
 }
 

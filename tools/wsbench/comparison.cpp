@@ -94,10 +94,10 @@ std::vector<std::string> Comparison::faults() const {
   }
   for (const Bound& bound : bounds) {
     const auto other = std::ranges::find(contenders, bound.to, &Contender::name);
-    const auto ratio = other == contenders.end()
-                           ? std::nullopt
-                           : spread_of(wsbench::ratios_of(contenders.front().runs, other->runs,
-                                                          bound.figure));
+    const auto ratio =
+        other == contenders.end()
+            ? std::nullopt
+            : spread_of(wsbench::ratios_of(contenders.front().runs, other->runs, bound.figure));
     if (!ratio) {
       faults.push_back("no ratio of " + bound.figure + " to " + bound.to);
     } else if (ratio->median > bound.at_most) {

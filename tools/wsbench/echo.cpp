@@ -12,8 +12,7 @@ class Echo final : public Dialogue {
       : options_(options), path_(options.path), text_(options.size + kShifts, ' ') {
     if (path_.empty()) path_ = uri_path == "/" ? "/raw/echo" : uri_path;
     std::minstd_rand random;
-    std::uniform_int_distribution<int> character(options.text ? ' ' : 0,
-                                                 options.text ? '~' : 255);
+    std::uniform_int_distribution<int> character(options.text ? ' ' : 0, options.text ? '~' : 255);
     for (char& one : text_) one = static_cast<char>(character(random));
   }
 
@@ -42,8 +41,7 @@ class Echo final : public Dialogue {
 
 Result measure_echo(const EchoOptions& options, ServerProcess& server, Progress& progress) {
   Echo echo(options, Target(server.uri()).path());
-  Result result =
-      Exchange(options.exchange, {"echo", "echoes"}, echo, server, progress).measure();
+  Result result = Exchange(options.exchange, {"echo", "echoes"}, echo, server, progress).measure();
   return result;
 }
 

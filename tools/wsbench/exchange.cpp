@@ -52,17 +52,16 @@ Result Exchange::measure() {
     result.faults.push_back(std::to_string(missing) + " " + noun_.many + " missing");
   }
   if (wrong_ != 0) {
-    result.faults.push_back(std::to_string(wrong_) + " wrong " + noun_.many + "; the first: " +
-                            first_wrong_);
+    result.faults.push_back(std::to_string(wrong_) + " wrong " + noun_.many +
+                            "; the first: " + first_wrong_);
   }
   if (!whole) server_.check_alive();
   return result;
 }
 
 void Exchange::connect_all() {
-  const std::string request =
-      target_.request(dialogue_.path().empty() ? target_.path() : dialogue_.path(),
-                      dialogue_.subprotocol());
+  const std::string request = target_.request(
+      dialogue_.path().empty() ? target_.path() : dialogue_.path(), dialogue_.subprotocol());
   open_all(swarm_, *this, options_.connections, options_.loop.patience_ns(),
            [&](std::size_t) { return request; });
 }
@@ -151,8 +150,8 @@ void Exchange::take_answer(Swarm::Id id, std::string_view answer) {
   auto& pending = peers_[id].pending;
   std::optional<std::uint64_t> number;
   if (!pending.empty()) number = dialogue_.judge(answer, pending.front().number);
-  const auto found = std::ranges::find_if(
-      pending, [&](const Pending& one) { return one.number == number; });
+  const auto found =
+      std::ranges::find_if(pending, [&](const Pending& one) { return one.number == number; });
   if (found == pending.end()) {
     if (wrong_++ == 0) first_wrong_ = shown(answer);
     return;

@@ -90,7 +90,7 @@ class Exchange {
   Swarm swarm_;
   std::vector<Peer> peers_;
   Histogram latency_;
-  bool asks_again_ = false;     ///< each answer brings the next request
+  bool asks_again_ = false;  ///< each answer brings the next request
   std::uint64_t asked_ = 0;
   std::uint64_t answered_ = 0;
   std::uint64_t wrong_ = 0;

@@ -58,19 +58,18 @@ void Fanout::prepare() {
 void Fanout::connect_all() {
   const bool many = dialect_.channel_in_path();
   const std::size_t publishers = many ? options_.channels : 1;
-  open_all(swarm_, *this, options_.subscribers + publishers, options_.loop.patience_ns(),
-           [&](std::size_t i) {
-             if (progress_.is_due()) show("connecting");
-             const bool subscribes = i < options_.subscribers;
-             const Speech& speech = subscribes
-                                        ? dialect_.subscribers[i % dialect_.subscribers.size()]
-                                        : dialect_.publisher;
-             const std::size_t channel =
-                 subscribes ? i % options_.channels : i - options_.subscribers;
-             return target_.request(
-                 replaced(speech.path, "{channel}", channel_name(options_.channels, channel)),
-                 speech.subprotocol);
-           });
+  open_all(
+      swarm_, *this, options_.subscribers + publishers, options_.loop.patience_ns(),
+      [&](std::size_t i) {
+        if (progress_.is_due()) show("connecting");
+        const bool subscribes = i < options_.subscribers;
+        const Speech& speech =
+            subscribes ? dialect_.subscribers[i % dialect_.subscribers.size()] : dialect_.publisher;
+        const std::size_t channel = subscribes ? i % options_.channels : i - options_.subscribers;
+        return target_.request(
+            replaced(speech.path, "{channel}", channel_name(options_.channels, channel)),
+            speech.subprotocol);
+      });
   for (std::size_t i = 0; i < publishers; ++i) {
     Publisher publisher;
     publisher.id = static_cast<Swarm::Id>(options_.subscribers + i);
@@ -139,7 +138,8 @@ Result Fanout::measure() {
 }
 
 bool Fanout::run(std::optional<std::uint64_t> bursts, double seconds) {
-  return options_.loop.rate ? run_schedule(*options_.loop.rate, seconds) : run_bursts(bursts, seconds);
+  return options_.loop.rate ? run_schedule(*options_.loop.rate, seconds)
+                            : run_bursts(bursts, seconds);
 }
 
 bool Fanout::run_bursts(std::optional<std::uint64_t> bursts, double seconds) {
@@ -213,7 +213,8 @@ void Fanout::opened(Swarm::Id id) {
   ++opened_;
   if (id >= options_.subscribers) return;
   const Speech& speech = dialect_.subscribers[id % dialect_.subscribers.size()];
-  std::string message = subscription(speech, channel_name(options_.channels, id % options_.channels));
+  std::string message =
+      subscription(speech, channel_name(options_.channels, id % options_.channels));
   if (message.empty()) return;
   swarm_.add_message(id, speech.is_text() ? kText : kBinary, message);
   swarm_.flush(id);
@@ -306,9 +307,7 @@ void Fanout::count(Swarm::Id id, const Stamp& stamp, bool whole) {
   latency_.add(now > stamp.due_ns ? now - stamp.due_ns : 0);
 }
 
-void Fanout::take_other(std::string_view message) {
-  last_other_ = message;
-}
+void Fanout::take_other(std::string_view message) { last_other_ = message; }
 
 void Fanout::closed(Swarm::Id id, const std::string& why) {
   server_.check_alive();

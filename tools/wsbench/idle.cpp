@@ -58,9 +58,8 @@ Result measure_idle(const IdleOptions& options, ServerProcess& server, Progress&
     if (step < steps) add_each(result, full, before, open, "_at_" + std::to_string(open));
   }
   result.add("connections", static_cast<double>(options.connections));
-  result.add("connections_per_s",
-             static_cast<double>(options.connections) / seconds_of(std::max<std::uint64_t>(
-                                                            1, opening_ns)));
+  result.add("connections_per_s", static_cast<double>(options.connections) /
+                                      seconds_of(std::max<std::uint64_t>(1, opening_ns)));
   add_each(result, full, before, options.connections, "");
 
   const std::uint64_t cpu = *server.cpu_ns();

@@ -70,8 +70,7 @@ Status run(MeasureCommand command, const std::vector<std::string>& command_line)
     }
   }
   if (command.json_file.empty()) return status;
-  const std::string json =
-      webshocket::to_json(Document{circumstances, command.comparisons}) + "\n";
+  const std::string json = webshocket::to_json(Document{circumstances, command.comparisons}) + "\n";
   if (command.json_file == "-") {
     std::cout << json;
   } else {
@@ -95,9 +94,9 @@ int main(int argc, char** argv) {
   const auto& options = std::get<wsbench::Options>(parsed);
   Status status = Status::wrong;
   try {
-    status = std::visit(
-        [&](const auto& command) { return wsbench::run(command, options.command_line); },
-        options.command);
+    status =
+        std::visit([&](const auto& command) { return wsbench::run(command, options.command_line); },
+                   options.command);
   } catch (const wsbench::UsageFailure& failure) {
     std::cerr << "wsbench: " << failure.what() << "\n";
     status = Status::usage;

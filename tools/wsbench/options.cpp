@@ -60,15 +60,15 @@ void add_cpus(CLI::App& command, std::optional<int>& server, std::optional<int>&
 }
 
 void add_place(CLI::App& command, MeasureCommand& options, Place& place) {
-  auto* uri = command.add_option("URI", place.server.uri, "ws://HOST:PORT/PATH of a server that runs")
-                  ->group(kServerGroup);
-  auto* start =
-      command
-          .add_option("--server", place.server.command,
-                      "Command that starts one; {port} is replaced by a free port")
-          ->type_name("COMMAND")
-          ->excludes(uri)
+  auto* uri =
+      command.add_option("URI", place.server.uri, "ws://HOST:PORT/PATH of a server that runs")
           ->group(kServerGroup);
+  auto* start = command
+                    .add_option("--server", place.server.command,
+                                "Command that starts one; {port} is replaced by a free port")
+                    ->type_name("COMMAND")
+                    ->excludes(uri)
+                    ->group(kServerGroup);
   command.add_option("--pid", place.server.pid, "The process of the server that runs")
       ->excludes(start)
       ->group(kServerGroup);
@@ -88,8 +88,8 @@ struct CompareOptions {
 };
 
 CLI::App* add_compare(CLI::App& app, MeasureCommand& measure, CompareOptions& options) {
-  CLI::App* command = app.add_subcommand(
-      "compare", "Measure servers in turn: compare 'A' 'B' -- CASE [OPTION]...");
+  CLI::App* command =
+      app.add_subcommand("compare", "Measure servers in turn: compare 'A' 'B' -- CASE [OPTION]...");
   command
       ->add_option("SERVER", options.servers,
                    "Commands (or URIs); the first one is compared to the others")
@@ -99,7 +99,9 @@ CLI::App* add_compare(CLI::App& app, MeasureCommand& measure, CompareOptions& op
   command->add_option("--names", options.names, "What to call them, the floor last")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--runs", options.runs, "Of each server")->check(kRuns)->capture_default_str();
+  command->add_option("--runs", options.runs, "Of each server")
+      ->check(kRuns)
+      ->capture_default_str();
   add_cpus(*command, options.server_cpu, measure.client_cpu);
   add_output(*command, measure);
   return command;
@@ -130,6 +132,13 @@ Comparison comparison_of(const CompareOptions& options, const std::vector<std::s
   return comparison;
 }
 
+/// The program's, or the URI.
+std::string short_name(const ServerSpec& server) {
+  if (server.command.empty()) return server.uri;
+  const std::string program = server.command.substr(0, server.command.find(' '));
+  return program.substr(program.rfind('/') + 1);
+}
+
 Comparison comparison_of(CaseSpec spec, const Place& place) {
   const ServerSpec& server = place.server;
   if (server.command.empty() && server.uri.empty()) {
@@ -138,7 +147,7 @@ Comparison comparison_of(CaseSpec spec, const Place& place) {
   if (server.server_cpu && server.command.empty()) {
     throw UsageFailure("--server-cpu pins a server that --server starts");
   }
-  return {std::move(spec), {Contender{"server", server, {}}}, {}};
+  return {std::move(spec), {Contender{short_name(server), server, {}}}, {}};
 }
 
 }  // namespace
@@ -149,8 +158,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   // What follows the dashes is a command line of its own.
   const auto dashes = std::ranges::find(options.command_line, "--");
   const auto own = static_cast<int>(dashes - options.command_line.begin());
-  const std::vector<std::string> words(
-      dashes == options.command_line.end() ? dashes : dashes + 1, options.command_line.end());
+  const std::vector<std::string> words(dashes == options.command_line.end() ? dashes : dashes + 1,
+                                       options.command_line.end());
 
   MeasureCommand measure;
   ReportCommand report{.files = {}, .page = "", .title = "wsbench"};

@@ -31,7 +31,9 @@ class Rpc final : public Dialogue {
   }
 
   std::string path() const override { return options_.path; }
-  std::string subprotocol() const override { return json_ ? "webshocket.v1.json" : "webshocket.v1"; }
+  std::string subprotocol() const override {
+    return json_ ? "webshocket.v1.json" : "webshocket.v1";
+  }
   bool is_text() const override { return json_; }
 
   std::string_view request(std::uint64_t number) override {
@@ -66,8 +68,8 @@ class Rpc final : public Dialogue {
 
   std::optional<std::uint64_t> decode(std::string_view answer) {
     try {
-      const ws::OwnedPacket packet = json_ ? ws::deserialize_json(answer)
-                                           : ws::deserialize(std::as_bytes(std::span(answer)));
+      const ws::OwnedPacket packet =
+          json_ ? ws::deserialize_json(answer) : ws::deserialize(std::as_bytes(std::span(answer)));
       const ws::RpcResponse* response = packet->response();
       if (response == nullptr || response->error) return std::nullopt;
       const auto number = MessageTemplate::id_of(response->call_id);

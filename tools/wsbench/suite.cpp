@@ -48,7 +48,9 @@ class Table {
     }
   }
 
-  [[noreturn]] void fail(const std::string& what) const { throw UsageFailure(where_ + ": " + what); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw UsageFailure(where_ + ": " + what);
+  }
 
  private:
   const toml::table& table_;
@@ -81,8 +83,7 @@ std::vector<Contender> chosen_of(const toml::node* node, const std::vector<Conte
   if (names == nullptr || names->empty()) table.fail("servers is no list of names");
   std::vector<Contender> chosen;
   for (const toml::node& name : *names) {
-    const auto found =
-        std::ranges::find(servers, name.value_or<std::string>(""), &Contender::name);
+    const auto found = std::ranges::find(servers, name.value_or<std::string>(""), &Contender::name);
     if (found == servers.end()) {
       table.fail("there is no server " + name.value_or<std::string>("of that type"));
     }

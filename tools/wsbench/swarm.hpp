@@ -77,7 +77,7 @@ class Swarm {
     int fd = -1;
     State state = State::closed;
     bool reads = true;
-    bool control = false;      ///< the frame that comes in parts is one
+    bool control = false;  ///< the frame that comes in parts is one
     bool said_goodbye = false;
     std::uint8_t control_opcode = 0;
     std::uint16_t close_code = 0;  ///< 0: the server has said no CLOSE

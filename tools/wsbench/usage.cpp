@@ -31,8 +31,7 @@ void Usage::add_to(Result& result, const std::string& one, const std::string& ma
   const auto elapsed = static_cast<double>(std::max<std::uint64_t>(1, now_ns() - begin_ns_));
   const auto number = static_cast<double>(std::max<std::uint64_t>(1, count));
   result.add("elapsed_s", elapsed / static_cast<double>(kSecond));
-  result.add(many + "_per_s",
-             static_cast<double>(count) * static_cast<double>(kSecond) / elapsed);
+  result.add(many + "_per_s", static_cast<double>(count) * static_cast<double>(kSecond) / elapsed);
   if (server_now && server_cpu_ns_) {
     const auto server = static_cast<double>(*server_now - *server_cpu_ns_);
     result.add("server_cpu_ns_per_" + one, server / number);
