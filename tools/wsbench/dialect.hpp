@@ -40,12 +40,12 @@ struct Dialect {
 
 struct DialectOptions {
   std::string preset = "raw";
-  std::vector<std::string> mixed;  ///< formats of subscribers: raw, json, msgpack
-  std::optional<std::string> subscriber_path;
-  std::optional<std::string> publisher_path;
-  std::optional<std::string> subprotocol;
-  std::optional<std::string> subscribe;
-  std::optional<std::string> publish;
+  std::vector<std::string> mixed = {};  ///< formats of subscribers: raw, json, msgpack
+  std::optional<std::string> subscriber_path = {};
+  std::optional<std::string> publisher_path = {};
+  std::optional<std::string> subprotocol = {};
+  std::optional<std::string> subscribe = {};
+  std::optional<std::string> publish = {};
   bool text = false;
 };
 
