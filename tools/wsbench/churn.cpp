@@ -2,14 +2,10 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
+#include "session.hpp"
 #include "usage.hpp"
 
 namespace wsbench {
-namespace {
-
-constexpr std::uint64_t kTick = 50 * kMillisecond;
-
-}  // namespace
 
 Churn::Churn(const ChurnOptions& options, ServerProcess& server, Progress& progress)
     : options_(options),

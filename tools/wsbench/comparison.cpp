@@ -168,7 +168,9 @@ void webshocket_write(Sink& sink, const Comparison& comparison) {
 std::string text_of(const Comparison& comparison) {
   const auto& contenders = comparison.contenders;
   std::string text = comparison.spec.name.empty() ? "" : comparison.spec.name + "\n";
-  for (const auto& [key, value] : comparison.spec.settings) text += key + " " + value + "  ";
+  for (const auto& [key, value] : comparison.spec.settings) {
+    text.append(key).append(" ").append(value).append("  ");
+  }
   text += '\n';
 
   std::vector<std::vector<std::string>> rows{{""}};

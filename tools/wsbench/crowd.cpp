@@ -2,7 +2,7 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
-#include "opening.hpp"
+#include "session.hpp"
 
 namespace wsbench {
 namespace {
@@ -23,7 +23,7 @@ Crowd::Crowd(const DialectOptions& options, ServerProcess& server, Progress& pro
 
 void Crowd::open(std::size_t count) {
   const Speech& speech = dialect_.subscribers.front();
-  const std::string request =
+  std::string request =
       target_.request(replaced(speech.path, "{channel}", kChannel), speech.subprotocol);
   open_all(swarm_, *this, count, patience_ns_, [&](std::size_t) {
     if (progress_.is_due()) progress_.tell(std::to_string(open_) + " connections open");
@@ -32,8 +32,7 @@ void Crowd::open(std::size_t count) {
 }
 
 void Crowd::settle() {
-  while (swarm_.poll(kQuiet, *this)) {
-  }
+  wsbench::settle(swarm_, *this, kQuiet);
   server_.check_alive();
 }
 

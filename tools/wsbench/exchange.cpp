@@ -6,15 +6,10 @@
 #include "clock.hpp"
 #include "failure.hpp"
 #include "message_template.hpp"
-#include "opening.hpp"
+#include "session.hpp"
 #include "usage.hpp"
 
 namespace wsbench {
-namespace {
-
-constexpr std::uint64_t kTick = 50 * kMillisecond;
-
-}  // namespace
 
 Exchange::Exchange(const ExchangeOptions& options, Noun noun, Dialogue& dialogue,
                    ServerProcess& server, Progress& progress)
@@ -41,9 +36,7 @@ Result Exchange::measure() {
   usage.add_to(result, noun_.one, noun_.many, answered);
   result.add_latency(latency_);
   add_memory(result, server_);
-  while (swarm_.poll(kTick, *this)) {
-    // What comes now is what should not have come.
-  }
+  settle(swarm_, *this);
   const std::uint64_t lacking = asked_ - answered_;
   const std::uint64_t missing = lacking - std::min(lacking, wrong_);
   result.add("missing", static_cast<double>(missing));
@@ -60,7 +53,7 @@ Result Exchange::measure() {
 }
 
 void Exchange::connect_all() {
-  const std::string request = target_.request(
+  std::string request = target_.request(
       dialogue_.path().empty() ? target_.path() : dialogue_.path(), dialogue_.subprotocol());
   open_all(swarm_, *this, options_.connections, options_.loop.patience_ns(),
            [&](std::size_t) { return request; });

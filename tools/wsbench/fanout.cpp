@@ -5,13 +5,11 @@
 
 #include "clock.hpp"
 #include "failure.hpp"
-#include "opening.hpp"
+#include "session.hpp"
 #include "usage.hpp"
 
 namespace wsbench {
 namespace {
-
-constexpr std::uint64_t kTick = 50 * kMillisecond;
 
 std::vector<std::uint32_t> channels_of(const FanoutOptions& options) {
   std::vector<std::uint32_t> channels(options.subscribers);
@@ -40,6 +38,16 @@ Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& pr
   }
   if (options.subscribers < options.channels) {
     throw UsageFailure("--channels: there are fewer subscribers");
+  }
+  const std::size_t publishers = dialect_.channel_in_path() ? options.channels : 1;
+  for (std::size_t i = 0; i < publishers; ++i) {
+    Publisher publisher;
+    publisher.id = static_cast<Swarm::Id>(options.subscribers + i);
+    for (std::size_t channel = i; channel < options.channels; channel += publishers) {
+      publisher.messages.push_back(
+          publication(dialect_.publisher, channel_name(options.channels, channel), stamps_));
+    }
+    publishers_.push_back(std::move(publisher));
   }
 }
 
@@ -70,15 +78,6 @@ void Fanout::connect_all() {
             replaced(speech.path, "{channel}", channel_name(options_.channels, channel)),
             speech.subprotocol);
       });
-  for (std::size_t i = 0; i < publishers; ++i) {
-    Publisher publisher;
-    publisher.id = static_cast<Swarm::Id>(options_.subscribers + i);
-    for (std::size_t channel = i; channel < options_.channels; channel += publishers) {
-      publisher.messages.push_back(
-          publication(dialect_.publisher, channel_name(options_.channels, channel), stamps_));
-    }
-    publishers_.push_back(std::move(publisher));
-  }
 }
 
 void Fanout::await_subscriptions() {
@@ -122,7 +121,7 @@ Result Fanout::measure() {
   usage.add_to(result, "delivery", "deliveries", delivered);
   result.add_latency(latency_);
   add_memory(result, server_);
-  settle();
+  settle(swarm_, *this);
   const DeliveryLog::Counts counts = log_.counts();
   result.add("missing", static_cast<double>(counts.missing));
   result.add("duplicate", static_cast<double>(counts.duplicate));
@@ -201,12 +200,6 @@ bool Fanout::await_deliveries() {
     if (progress_.is_due()) show("waiting");
   }
   return true;
-}
-
-void Fanout::settle() {
-  // What comes now is what should not have come.
-  while (swarm_.poll(kTick, *this)) {
-  }
 }
 
 void Fanout::opened(Swarm::Id id) {

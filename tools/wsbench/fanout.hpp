@@ -79,7 +79,6 @@ class Fanout {
   void take_other(std::string_view message);
   void publish(std::uint64_t due_ns);
   void flush_publishers();
-  void settle();
   bool await_deliveries();
   /// False: something is missing.
   bool run(std::optional<std::uint64_t> bursts, double seconds);
