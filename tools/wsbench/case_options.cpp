@@ -111,12 +111,13 @@ void CaseOptions::add_fanout(CLI::App& app) {
                                "Messages of a burst; the next one begins when all have got all");
   auto* bursts = command.add_option("--bursts", fanout_.bursts, "So many, instead of --duration")
                      ->check(kPositive);
-  command
-      .add_option("--rate", fanout_.loop.rate,
-                  "Messages a second whatever comes back, instead of bursts")
-      ->check(kRate)
-      ->excludes(in_flight)
-      ->excludes(bursts);
+  auto* rate = command
+                   .add_option("--rate", fanout_.loop.rate,
+                               "Messages a second whatever comes back, instead of bursts")
+                   ->check(kRate)
+                   ->excludes(in_flight)
+                   ->excludes(bursts);
+  add_number(command, "--batch", fanout_.batch, "Of these so many are due at once")->needs(rate);
   add_loop(command, fanout_.loop);
   add_dialect(command, fanout_.dialect, true);
 }

@@ -154,10 +154,12 @@ bool Fanout::run_bursts(std::optional<std::uint64_t> bursts, double seconds) {
 }
 
 bool Fanout::run_schedule(double rate, double seconds) {
-  Schedule schedule(rate, seconds);
+  Schedule schedule(rate / static_cast<double>(options_.batch), seconds);
   while (!schedule.is_over()) {
     const std::uint64_t now = now_ns();
-    for (; schedule.is_due(now); schedule.advance()) publish(schedule.due_ns());
+    for (; schedule.is_due(now); schedule.advance()) {
+      for (std::size_t i = 0; i < options_.batch; ++i) publish(schedule.due_ns());
+    }
     flush_publishers();
     swarm_.poll(schedule.wait_ns(), *this);
     if (progress_.is_due()) show("scheduled messages");

@@ -25,8 +25,9 @@ struct FanoutOptions {
   std::size_t subscribers = 1000;
   std::size_t channels = 1;
   std::size_t size = 64;                ///< of the payload
-  std::size_t in_flight = 16;           ///< messages of a burst
+  std::size_t in_flight = 16;           ///< messages of a burst, in a closed loop
   std::optional<std::uint64_t> bursts;  ///< instead of a duration
+  std::size_t batch = 1;                ///< messages that are due at once, in an open loop
   LoopOptions loop;
   double stalled_share = 0;  ///< of the subscribers; they stop reading before the warm-up
 };
