@@ -63,7 +63,7 @@ TEST_CASE("frame cursor: cut anywhere, the same comes out") {
   Notes whole;
   REQUIRE(whole_cursor.feed(stream, whole));
   REQUIRE(whole.text == "2.abc;9.;1." + medium + ";2+" + large + ";0.end;2.;");
-  for (const std::size_t step : {1, 2, 3, 7, 64, 1000, 65'536}) {
+  for (const std::size_t step : {1U, 2U, 3U, 7U, 64U, 1000U, 65'536U}) {
     CAPTURE(step);
     FrameCursor cursor;
     Notes notes;

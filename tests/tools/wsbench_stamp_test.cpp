@@ -23,7 +23,7 @@ std::string payload_of(const Stamps& stamps, const Stamp& stamp) {
 
 TEST_CASE("stamp: what is written is read") {
   for (const Spelling spelling : {Spelling::binary, Spelling::printable}) {
-    for (const std::size_t more : {0, 1, 5000}) {
+    for (const std::size_t more : {0U, 1U, 5000U}) {
       const Stamps stamps(spelling, Stamps::smallest(spelling) + more);
       const std::string payload = payload_of(stamps, kStamp);
       REQUIRE(payload.size() == stamps.size());
