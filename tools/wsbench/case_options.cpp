@@ -167,6 +167,9 @@ void CaseOptions::add_connect(CLI::App& app) {
 }
 
 void CaseOptions::add_stall(CLI::App& app) {
+  // Each subscriber gets more in a second than the kernel keeps for one that does not read.
+  stall_.fanout.subscribers = 100;
+  stall_.fanout.size = 16 * 1024;
   stall_.fanout.loop.rate = 200;
   stall_.fanout.stalled_share = 0.1;
   CLI::App& command = add(app, "stall", "What subscribers that stop reading do to the others");

@@ -73,7 +73,6 @@ class Fanout {
   void connect_all();
   void await_subscriptions();
   std::size_t count_current() const;
-  bool has_stamp(const Subscriber& own, std::string_view message) const noexcept;
   void deliver(Swarm::Id id, std::string_view message);
   void deliver_parts(Swarm::Id id);
   void count(Swarm::Id id, const Stamp& stamp, bool whole);
@@ -103,8 +102,7 @@ class Fanout {
   std::uint64_t expected_ = 0;   ///< by all messages so far
   std::uint64_t published_ = 0;
   std::size_t opened_ = 0;
-  std::size_t stalled_ = 0;  ///< the first ones
-  std::string last_other_;   ///< a message without a payload of ours: a reply, an error
+  std::string last_other_;  ///< a message without a payload of ours: a reply, an error
 };
 
 }  // namespace wsbench

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "message_template.hpp"
 #include "statistics.hpp"
 
 namespace wsbench {
@@ -39,7 +40,7 @@ Result measure_stall(const StallOptions& options, ServerProcess& server, Progres
     result.add("calm_" + figure, calm_spread->median);
     result.add("stalled_" + figure, stall_spread->median);
     if (const auto ratio = spread_of(ratios_of(runs[1], runs[0], figure))) {
-      result.add("ratio_of_" + figure.substr(0, figure.rfind('_')), ratio->median);
+      result.add("ratio_of_" + replaced(replaced(figure, "_ns", ""), "_bytes", ""), ratio->median);
     }
   }
   return result;

@@ -68,7 +68,6 @@ class Swarm {
   std::uint64_t read_at_ns() const noexcept { return read_at_ns_; }
   /// Connections that are neither open nor closed.
   std::size_t opening() const noexcept { return opening_; }
-  const Target& target() const noexcept { return target_; }
 
  private:
   enum class State : std::uint8_t { closed, connecting, upgrading, open };
