@@ -36,6 +36,19 @@ struct FrameHeader {
   static std::size_t size(std::span<const std::byte> begin) noexcept;
   /// REQUIRES: all of the header's bytes. Judges nothing.
   static FrameHeader parse(std::span<const std::byte> bytes) noexcept;
+  /// Of a server's frame: the only one of a message, or one of several. The opcode is the
+  /// message's.
+  static FrameHeader of_message(Opcode opcode, bool is_first, bool is_last, bool compressed,
+                                std::size_t size) noexcept {
+    FrameHeader header;
+    header.opcode = is_first ? opcode : Opcode::continuation;
+    header.fin = is_last;
+    header.reserved = is_first && compressed ? 4 : 0;  // is said of the message
+    header.length = size;
+    return header;
+  }
+  /// `parse` backwards, the length in its shortest form; how many bytes it took.
+  std::size_t write(std::span<std::byte, kMaxSize> place) const noexcept;
 
   bool control() const noexcept { return (static_cast<unsigned>(opcode) & 0x8U) != 0; }
 };

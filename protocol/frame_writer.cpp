@@ -92,6 +92,25 @@ class Framer {
   bool header_next_ = true;
 };
 
+// What nobody masks needs no more than a header in front of it: wslay would copy it through its own
+// memory.
+void write_unmasked(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
+                    std::size_t fragment_size, bool compressed) {
+  std::byte* place = out.extend(framed_size(payload.size(), fragment_size));
+  for (bool is_first = true, is_last = false; !is_last; is_first = false) {
+    const std::size_t size =
+        fragment_size == 0 ? payload.size() : std::min(payload.size(), fragment_size);
+    is_last = size == payload.size();
+    std::array<std::byte, FrameHeader::kMaxSize> bytes;
+    const std::size_t header =
+        FrameHeader::of_message(opcode, is_first, is_last, compressed, size).write(bytes);
+    std::memcpy(place, bytes.data(), header);
+    if (size != 0) std::memcpy(place + header, payload.data(), size);
+    place += header + size;
+    payload = payload.subspan(size);
+  }
+}
+
 void write_control(Buffer& out, Opcode opcode, std::span<const std::byte> body, MaskSource mask) {
   Framer& framer = Framer::of_this_thread();
   framer.write(out.extend(frame_size(body.size(), bool{mask})), opcode, true, body, mask);
@@ -109,6 +128,7 @@ std::size_t framed_size(std::size_t payload, std::size_t fragment_size, bool mas
 void write_message(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
                    std::size_t fragment_size, MaskSource mask, bool compressed) {
   assert(opcode == Opcode::text || opcode == Opcode::binary);
+  if (!mask) return write_unmasked(out, opcode, payload, fragment_size, compressed);
   Framer& framer = Framer::of_this_thread();
   std::byte* place = out.extend(framed_size(payload.size(), fragment_size, bool{mask}));
   while (fragment_size != 0 && payload.size() > fragment_size) {

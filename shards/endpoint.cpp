@@ -10,6 +10,10 @@ namespace webshocket::shards {
 namespace {
 
 constexpr std::size_t kInflatedPerTurn = 256 * 1024;
+/// So much is cheaper to send than to copy.
+constexpr std::size_t kSentAtOnce = 16 * 1024;
+/// So much in answer to one read is sent before the next socket is read, while it is in the cache.
+constexpr std::size_t kAnsweredAtOnce = 8 * 1024;
 
 }  // namespace
 
@@ -100,6 +104,7 @@ bool Endpoint::read_once() noexcept {
   const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
   if (phase_ == Phase::open || phase_ == Phase::closing) {
     take_frames(input);
+    if (outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce) flush();
   } else {
     take_http(input);
   }
@@ -326,6 +331,46 @@ Endpoint::Body Endpoint::body_of(std::span<const std::byte> message, Compress ch
   counters.deflate_bytes_in.add(message.size());
   counters.deflate_bytes_out.add(deflated.size());
   return {deflated.span(), true};
+}
+
+void Endpoint::write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
+  std::size_t sent = 0;
+  if (body.bytes.size() >= kSentAtOnce && !has_output() && tls_ == nullptr) {
+    sent = send_at_once(opcode, body, fragment_size);
+    if (phase_ == Phase::doomed) return;
+    if (sent == protocol::framed_size(body.bytes.size(), fragment_size)) return;
+  }
+  write([&](protocol::Buffer& out) {
+    protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
+  });
+  if (sent != 0) outbox_->consume(sent);
+}
+
+std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
+                                   std::size_t fragment_size) noexcept {
+  constexpr std::size_t kMostFrames = 64;
+  std::array<std::array<std::byte, protocol::FrameHeader::kMaxSize>, kMostFrames> headers;
+  const std::span<iovec> parts = reactor_.parts();
+  std::span<const std::byte> rest = body.bytes;
+  std::size_t frames = 0;
+  for (; !rest.empty() && frames < kMostFrames; ++frames) {
+    const std::size_t size =
+        fragment_size == 0 ? rest.size() : std::min(rest.size(), fragment_size);
+    const auto header = protocol::FrameHeader::of_message(opcode, frames == 0, size == rest.size(),
+                                                          body.compressed, size);
+    parts[2 * frames] = {headers[frames].data(), header.write(headers[frames])};
+    // sendmsg takes what it only reads as void*.
+    parts[2 * frames + 1] = {const_cast<std::byte*>(rest.data()), size};
+    rest = rest.subspan(size);
+  }
+  const ssize_t sent = socket_.send(parts.first(2 * frames));
+  if (sent == -EAGAIN) return 0;
+  if (sent < 0) {
+    on_send_failed(static_cast<int>(-sent));
+    return 0;
+  }
+  count_sent(static_cast<std::size_t>(sent));
+  return static_cast<std::size_t>(sent);
 }
 
 void Endpoint::has_written(std::size_t own_bytes_before) noexcept {

@@ -187,6 +187,9 @@ class Endpoint : private webshocket::detail::TimerNode {
     to.write(std::forward<Write>(write));
     has_written(before);
   }
+  /// A large message that nothing waits in front of goes to the socket from where it lies; what
+  /// that leaves, and any other one, is written to the outbox.
+  void write_message(Opcode opcode, const Body& body, std::size_t fragment_size);
   void flush() noexcept;
   void drop_unsent() noexcept;
   void begin_close(CloseCode code, std::string_view reason) noexcept;
@@ -229,6 +232,8 @@ class Endpoint : private webshocket::detail::TimerNode {
     return spread_heartbeat(rules().ping_interval, heartbeat_seed());
   }
   void check_heartbeat() noexcept;
+  /// How much of it the socket has taken.
+  std::size_t send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size) noexcept;
   void flush_burst() noexcept;
   void has_flushed() noexcept;
 

@@ -74,33 +74,40 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
       deflate = true;
     }
     if (wanted.empty()) continue;
+    const auto frame_all = [&](Opcode opcode, std::span<const std::byte> payload) {
+      deflate = deflate &&
+                protocol::is_worth_deflating(framing.compression, content.compress, payload.size());
+      if (deflate) {
+        deflated.clear();
+        deflate = protocol::Deflater::shared(framing.compression).deflate(payload, deflated);
+      }
+      if (deflate) {
+        deflated_.messages += 1;
+        deflated_.bytes_in += payload.size();
+        deflated_.bytes_out += deflated.size();
+      }
+      for (const Form form : twins) {
+        const Opcode shown = form == Form::raw ? opcode : opcode_of(form);
+        const bool wants_deflated = wanted.has(with_deflate(form));
+        if (wanted.has(form) || (wants_deflated && !deflate)) {
+          frame(form, shown, payload, framing.fragment_size, false);
+        }
+        if (wants_deflated && deflate) {
+          frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
+        }
+      }
+    };
+    if (twins.front() == Form::raw && content.packet == nullptr && content.data.is_plain()) {
+      protocol::show_raw(content.data, frame_all);
+      continue;
+    }
     scratch.clear();
     const std::optional<Opcode> opcode =
         shards::encode(source, channel, addressed_content, twins.front(), scratch);
-    if (!opcode) {
+    if (opcode) {
+      frame_all(*opcode, scratch.span());
+    } else {
       lacks_ |= wanted;
-      continue;
-    }
-    deflate = deflate &&
-              protocol::is_worth_deflating(framing.compression, content.compress, scratch.size());
-    if (deflate) {
-      deflated.clear();
-      deflate = protocol::Deflater::shared(framing.compression).deflate(scratch.span(), deflated);
-    }
-    if (deflate) {
-      deflated_.messages += 1;
-      deflated_.bytes_in += scratch.size();
-      deflated_.bytes_out += deflated.size();
-    }
-    for (const Form form : twins) {
-      const Opcode shown = form == Form::raw ? *opcode : opcode_of(form);
-      const bool wants_deflated = wanted.has(with_deflate(form));
-      if (wanted.has(form) || (wants_deflated && !deflate)) {
-        frame(form, shown, scratch.span(), framing.fragment_size, false);
-      }
-      if (wants_deflated && deflate) {
-        frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
-      }
     }
   }
   scratch.release(kScratchKept);

@@ -117,13 +117,13 @@ void Outbox::detach() {
   }
 }
 
-void Outbox::reset() noexcept {
+void Outbox::reset(std::size_t keep) noexcept {
   items_.clear();
   if (items_.capacity() > kItemsKept) items_.shrink_to_fit();
   first_ = 0;
   bytes_ = 0;
   begun_ = 0;
-  own_.release(kOwnKept);
+  own_.release(keep);
   own_sent_ = 0;
 }
 

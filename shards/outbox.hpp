@@ -49,8 +49,9 @@ class Outbox {
   /// time.
   void detach();
 
-  /// For another connection. Large memory is given back.
-  void reset() noexcept;
+  /// For another connection. Keeps its memory, up to `keep` bytes.
+  void reset(std::size_t keep) noexcept;
+  std::size_t memory() const noexcept { return own_.capacity(); }
 
  private:
   struct Item {
@@ -62,7 +63,6 @@ class Outbox {
   };
 
   static constexpr std::size_t kItemsKept = 256;
-  static constexpr std::size_t kOwnKept = 16 * 1024;
   static constexpr std::size_t kWorthMoving = 64 * 1024;
 
   void push_own(std::size_t offset, std::size_t size);

@@ -55,12 +55,14 @@ std::unique_ptr<Outbox> Reactor::lend_outbox() {
   if (outboxes_.empty()) return std::make_unique<Outbox>();
   auto outbox = std::move(outboxes_.back());
   outboxes_.pop_back();
+  outbox_memory_kept_ -= outbox->memory();
   return outbox;
 }
 
 void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
   if (outbox == nullptr || outboxes_.size() >= kOutboxesKept) return;
-  outbox->reset();
+  outbox->reset(kOutboxMemoryKept - outbox_memory_kept_);
+  outbox_memory_kept_ += outbox->memory();
   outboxes_.push_back(std::move(outbox));
 }
 
@@ -122,6 +124,8 @@ void Reactor::end_turn() noexcept {
   for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
   send_off();
   runs_.end_turn();
+  scratch_.release(kScratchKept);
+  deflate_scratch_.release(kScratchKept);
   settle();
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + runs_.bytes());

@@ -207,6 +207,8 @@ class Reactor : public webshocket::detail::Hub {
  private:
   static constexpr std::size_t kReadersKept = 32;
   static constexpr std::size_t kOutboxesKept = 4096;
+  static constexpr std::size_t kOutboxMemoryKept = 4 * 1024 * 1024;  ///< by all of them
+  static constexpr std::size_t kScratchKept = 1024 * 1024;
   static constexpr int kRoundsPerTurn = 8;
   static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
@@ -248,6 +250,7 @@ class Reactor : public webshocket::detail::Hub {
   std::array<iovec, 256> parts_;
   std::array<std::vector<std::unique_ptr<protocol::FrameReader>>, 2> readers_;  ///< by role
   std::vector<std::unique_ptr<Outbox>> outboxes_;
+  std::size_t outbox_memory_kept_ = 0;
 };
 
 }  // namespace webshocket::shards

@@ -137,21 +137,34 @@ bool TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form 
 
 SendStatus TcpConnection::do_send(const Content& content, std::size_t fragment_size) {
   if (phase_ != Phase::open) return SendStatus::dropped;
+  const auto send = [&](Opcode opcode, std::span<const std::byte> message) {
+    return send_message(opcode, message, content.compress, fragment_size);
+  };
+  if (content.packet == nullptr && format() == Format::raw && content.data.is_plain()) {
+    SendStatus status = SendStatus::dropped;
+    protocol::show_raw(content.data, [&](Opcode opcode, std::span<const std::byte> message) {
+      status = send(opcode, message);
+    });
+    return status;
+  }
   protocol::Buffer& scratch = shard().scratch();
   const auto opcode = encode(PacketSource::custom, std::nullopt, content, form(), scratch);
   if (!opcode) {
     throw PacketError("the value cannot be written in the connection's format, " +
                       std::string(to_string(format())));
   }
+  return send(*opcode, scratch.span());
+}
+
+SendStatus TcpConnection::send_message(Opcode opcode, std::span<const std::byte> message,
+                                       Compress compress, std::size_t fragment_size) {
   if (fragment_size == 0) fragment_size = shard().config().fragment_size;
-  const Body body = body_of(scratch.span(), content.compress);
+  const Body body = body_of(message, compress);
   if (!admit(protocol::framed_size(body.bytes.size(), fragment_size))) {
     if (body.compressed) deflate_->forget();
     return SendStatus::dropped;
   }
-  write([&](protocol::Buffer& out) {
-    protocol::write_message(out, *opcode, body.bytes, fragment_size, {}, body.compressed);
-  });
+  write_message(opcode, body, fragment_size);
   shard().counters().messages_sent.add();
   return do_writable() ? SendStatus::ok : SendStatus::congested;
 }
@@ -164,10 +177,7 @@ bool TcpConnection::do_respond(std::string_view call_id, Payload response,
     return false;
   }
   const Body body = body_of(scratch.span(), Compress::automatic);
-  write([&](protocol::Buffer& out) {
-    protocol::write_message(out, opcode_of(form()), body.bytes, shard().config().fragment_size, {},
-                            body.compressed);
-  });
+  write_message(opcode_of(form()), body, shard().config().fragment_size);
   shard().counters().messages_sent.add();
   return true;
 }

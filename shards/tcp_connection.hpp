@@ -181,6 +181,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void take_what_waits() noexcept;
   void drop_parked() noexcept;
 
+  SendStatus send_message(Opcode opcode, std::span<const std::byte> message, Compress compress,
+                          std::size_t fragment_size);
   bool admit(std::size_t size) noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;

@@ -256,10 +256,11 @@ TEST_CASE("reset makes it as new, for another connection") {
   write(outbox, std::string(100'000, 'x'));
   outbox.push(frame_of("shared", runs));
   outbox.consume(10);
-  outbox.reset();
+  outbox.reset(1000);
   CHECK(outbox.empty());
   CHECK(outbox.bytes() == 0);
   CHECK(outbox.own_bytes() == 0);
+  CHECK(outbox.memory() == 0);
   CHECK(runs.bytes() == 0);
   write(outbox, "next");
   CHECK(front(outbox) == "next");
@@ -355,6 +356,6 @@ TEST_CASE("an outbox behaves as a plain list of messages does, whatever happens 
     REQUIRE(outbox.bytes() == all.size());
     REQUIRE(front(outbox, 5) == all.substr(0, front(outbox, 5).size()));
   }
-  outbox.reset();
+  outbox.reset(1000);
   CHECK(runs.bytes() == held);
 }

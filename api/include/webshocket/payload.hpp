@@ -47,6 +47,10 @@ namespace detail {
 template <class T>
 constexpr bool is_writable();
 
+/// A string, or bytes: one event, that shows them where they lie.
+template <class T>
+constexpr bool is_plain();
+
 template <class T>
 void write(Sink& sink, const T& value);
 
@@ -60,22 +64,24 @@ void write(Sink& sink, const T& value);
 template <class T>
 concept Writable = detail::is_writable<std::remove_cvref_t<T>>();
 
-/// Something to send, borrowed for one call: two pointers, no copy, no allocation. Implicit from
+/// Something to send, borrowed for one call: no copy, no allocation. Implicit from
 /// every `Writable`. The default is null.
 class Payload {
  public:
   Payload() noexcept : Payload(nullptr) {}
   Payload(std::nullptr_t) noexcept
-      : object_(nullptr), write_([](Sink& sink, const void*) { sink.null(); }) {}
+      : object_(nullptr), write_([](Sink& sink, const void*) { sink.null(); }), is_plain_(false) {}
 
   template <class T>
   requires(!std::same_as<std::remove_cvref_t<T>, Payload> &&
            !std::same_as<std::remove_cvref_t<T>, std::nullptr_t> && Writable<T>)
       Payload(const T& object)
   noexcept  // NOLINT(google-explicit-constructor): that is what it is for
-      : object_(address(object)), write_(&write_as<T>) {}
+      : object_(address(object)), write_(&write_as<T>), is_plain_(detail::is_plain<T>()) {}
 
   void write(Sink& sink) const { write_(sink, object_); }
+  /// It is a string or bytes.
+  bool is_plain() const noexcept { return is_plain_; }
 
  private:
   // An array decays to a pointer to its first element elsewhere; here its own address is right.
@@ -91,6 +97,7 @@ class Payload {
 
   const void* object_;
   void (*write_)(Sink&, const void*);
+  bool is_plain_;
 };
 
 namespace detail {

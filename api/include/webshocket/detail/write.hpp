@@ -112,6 +112,12 @@ constexpr bool is_writable() {
 }
 
 template <class T>
+constexpr bool is_plain() {
+  if constexpr (HasWriteFunction<T> || HasWriteMember<T> || HasFields<T>) return false;
+  return StringLike<T> || BytesLike<T>;
+}
+
+template <class T>
 void write(Sink& sink, const T& value) {
   if constexpr (HasWriteFunction<T>) {
     webshocket_write(sink, value);
