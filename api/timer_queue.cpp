@@ -32,7 +32,7 @@ bool TimerQueue::fire_one(TimePoint now) noexcept {
 
 void TimerQueue::place(TimerNode* timer, std::size_t index) noexcept {
   heap_[index] = timer;
-  timer->index_ = index;
+  timer->index_ = static_cast<std::uint32_t>(index);
 }
 
 void TimerQueue::sift_up(std::size_t index) noexcept {

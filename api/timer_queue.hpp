@@ -22,6 +22,9 @@ class TimerQueue {
   /// When the next one is due. Not when empty.
   TimePoint next_due() const noexcept { return heap_.front()->due_; }
 
+  /// Gives back the memory of those that are no more.
+  void shrink() noexcept { heap_.shrink_to_fit(); }
+
   /// Fires the first timer if it is due by `now`; false if it is not.
   bool fire_one(TimePoint now) noexcept;
 

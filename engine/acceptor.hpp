@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <webshocket/config.hpp>
 
 #include "shards/loop.hpp"
 #include "shards/site.hpp"
 #include "shards/socket.hpp"
+#include "shards/tcp_connection.hpp"
 
 namespace webshocket::engine {
 
@@ -28,7 +30,7 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // On the control loop.
+  // On the control thread, or on the thread of the only shard: its loop is `loop`.
   void start(shards::Loop& loop) noexcept;
   void stop() noexcept;
 
@@ -40,16 +42,18 @@ class Acceptor {
   void open_tcp();
   void open_unix();
   void close() noexcept;
-  void on_incoming(int status, int events) noexcept;
+  void on_incoming(std::uint32_t events) noexcept;
   void on_pause_over() noexcept;
   bool accept_one() noexcept;
-  void hand_over(shards::Socket socket, const shards::Address& remote);
+  void admit(shards::Socket socket, const shards::Address& remote);
+  void hand_over();
   void out_of_descriptors() noexcept;
 
   shards::Site& site_;
   std::size_t index_;
   const Listener& listener_;
   AcceptCounters& counters_;
+  std::vector<std::vector<shards::Adoption>> accepted_;  ///< in this turn, by shard
   shards::Socket socket_;
   shards::Socket reserve_;  ///< given up to be able to refuse when no descriptor is left
   shards::Poll poll_;

@@ -150,13 +150,13 @@ void Engine::undo_shards(const std::vector<std::unique_ptr<Shard>>& built) noexc
 
 void Engine::control() noexcept {
   wake_.open(*loop_, control_inbox_.descriptor());
-  wake_.watch<&Engine::on_wake>(*this, UV_READABLE);
+  wake_.watch<&Engine::on_wake>(*this, shards::Poll::kReadable);
   interrupt_.open(*loop_);
   terminate_.open(*loop_);
   hangup_.open(*loop_);
-  for (const auto& acceptor : acceptors_) acceptor->start(*loop_);
+  start_accepting();
   loop_->run();
-  wake_.close();
+  wake_.stop();
   interrupt_.close();
   terminate_.close();
   hangup_.close();
@@ -168,7 +168,29 @@ void Engine::control() noexcept {
   changed_.notify_all();
 }
 
-void Engine::on_wake(int, int) noexcept {
+// One shard alone accepts by itself: a thread between would cost a sixth of a connection. Where
+// there are more, none of them should keep the others waiting for their connections.
+void Engine::start_accepting() noexcept {
+  if (shards_.size() > 1) {
+    for (const auto& acceptor : acceptors_) acceptor->start(*loop_);
+  } else {
+    site_.bus->post_control(0, [this] {
+      for (const auto& acceptor : acceptors_) acceptor->start(shards_.front()->loop());
+    });
+  }
+}
+
+void Engine::stop_accepting() noexcept {
+  if (shards_.size() > 1) {
+    for (const auto& acceptor : acceptors_) acceptor->stop();
+  } else {
+    site_.bus->post_control(0, [this] {
+      for (const auto& acceptor : acceptors_) acceptor->stop();
+    });
+  }
+}
+
+void Engine::on_wake(std::uint32_t) noexcept {
   control_inbox_.clear_wake();
   for (shards::Inbox::Control task; control_inbox_.take(task);) task();
 }
@@ -197,7 +219,7 @@ void Engine::begin_drain() noexcept {
   if (stage_ != Stage::serving) return;
   stage_ = Stage::draining;
   state_.store(ServerState::draining, std::memory_order_release);
-  for (const auto& acceptor : acceptors_) acceptor->stop();
+  stop_accepting();
   site_.accept_queue->close();
   shards_left_ = shards_.size();
   for (std::size_t i = 0; i < shards_.size(); ++i) {

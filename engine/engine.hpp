@@ -85,12 +85,14 @@ class Engine {
   void undo_site() noexcept;
   void undo_shards(const std::vector<std::unique_ptr<shards::Shard>>& built) noexcept;
   void control() noexcept;
-  void on_wake(int status, int events) noexcept;
+  void on_wake(std::uint32_t events) noexcept;
   void on_signal() noexcept;
   void on_hangup() noexcept;
   void post(std::function<void()> fn) { control_inbox_.post_control(std::move(fn)); }
 
   // On the control thread.
+  void start_accepting() noexcept;
+  void stop_accepting() noexcept;
   void begin_drain() noexcept;
   void hurry() noexcept;
   void shard_done() noexcept;

@@ -52,7 +52,7 @@ void ClientConnection::start(Opening opening) noexcept {
   if (error != 0 && error != EINPROGRESS) return doom(error);
   reading_ = false;
   wants_write_ = true;
-  if (!open_poll()) return doom(ENOMEM);
+  if (!open_poll()) return;
   set_deadline(handshake_->opening.timeout);
 }
 

@@ -1,6 +1,7 @@
 #include "shards/endpoint.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 #include "protocol/frame_writer.hpp"
@@ -26,37 +27,33 @@ std::chrono::nanoseconds spread_heartbeat(std::chrono::nanoseconds interval,
 }
 
 Endpoint::Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept
-    : reactor_(reactor), socket_(std::move(socket)), phase_(phase), heard_(reactor.now()) {}
+    : phase_(phase), reactor_(reactor), socket_(std::move(socket)), heard_(reactor.now()) {}
 
 Endpoint::~Endpoint() = default;
 
 // --- the socket -------------------------------------------------------------------------------
 
 bool Endpoint::open_poll() noexcept {
-  if (poll_.open(reactor_.loop(), socket_.fd()) != 0) {
-    socket_.close();
-    return false;
-  }
-  poll_closed_ = false;
+  poll_.open(reactor_.loop(), socket_.fd());
   watch();
-  return true;
+  return phase_ != Phase::doomed;
 }
 
 void Endpoint::watch() noexcept {
-  int events = (reading_ ? UV_READABLE : 0) | (wants_write_ ? UV_WRITABLE : 0);
+  std::uint32_t events = (reading_ ? Poll::kReadable : 0) | (wants_write_ ? Poll::kWritable : 0);
   // What it awaits goes on with a read or a write only: without either, readiness would not end.
   const bool goes_on = reading_ || has_output();
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual && goes_on) {
-    events = tls_->awaits() == TlsStream::Awaits::input ? UV_READABLE : UV_WRITABLE;
+    events = tls_->awaits() == TlsStream::Awaits::input ? Poll::kReadable : Poll::kWritable;
   }
   // Of an end that TLS has seen already the socket need not tell.
-  if (reading_ && tls_ != nullptr && tls_->has_ended()) events |= UV_WRITABLE;
+  if (reading_ && tls_ != nullptr && tls_->has_ended()) events |= Poll::kWritable;
   // While it is not read, a reset must be noticed all the same.
-  if (!reading_ && !input_ended_) events |= UV_DISCONNECT;
+  if (!reading_ && !input_ended_) events |= Poll::kHungUp;
   if (events == 0) {
     poll_.stop();
-  } else {
-    poll_.watch<&Endpoint::on_ready>(*this, events);
+  } else if (!poll_.watch<&Endpoint::on_ready>(*this, events)) {
+    doom(errno);
   }
 }
 
@@ -66,21 +63,21 @@ void Endpoint::set_reading(bool reading) noexcept {
   watch();
 }
 
-void Endpoint::on_ready(int status, int events) noexcept {
+void Endpoint::on_ready(std::uint32_t events) noexcept {
   if (phase_ == Phase::doomed) return;
   if (phase_ == Phase::connecting) return on_connecting();
-  if (status != 0) return on_reset();
+  if ((events & Poll::kFailed) != 0) return on_reset();
   if (tls_ != nullptr && tls_->awaits() != TlsStream::Awaits::usual) {
-    events |= UV_READABLE | UV_WRITABLE;  // it may go on now, whichever of the two it was
+    events |= Poll::kReadable | Poll::kWritable;  // it may go on now, whichever of the two it was
   }
-  if ((events & UV_WRITABLE) != 0) flush();
-  if (!reading_ && (events & UV_DISCONNECT) != 0 && phase_ != Phase::doomed) {
+  if ((events & Poll::kWritable) != 0) flush();
+  if (!reading_ && (events & Poll::kHungUp) != 0 && phase_ != Phase::doomed) {
     // A FIN: what was sent before it is still to be read.
     input_ended_ = true;
     return watch();
   }
   // Exactly one read per turn, so that no socket starves the rest.
-  const bool has_input = (events & UV_READABLE) != 0 || (tls_ != nullptr && tls_->has_ended());
+  const bool has_input = (events & Poll::kReadable) != 0 || (tls_ != nullptr && tls_->has_ended());
   if (has_input && reading_ && phase_ != Phase::doomed) read_once();
 }
 
@@ -155,7 +152,6 @@ void Endpoint::doom(int error) noexcept {
   phase_ = Phase::doomed;
   burst_ = {};
   reactor_.stop_timer(*this);
-  if (!poll_closed_) poll_.stop();
   reactor_.mark_doomed(*this);
 }
 
@@ -176,24 +172,14 @@ void Endpoint::let_go() noexcept {
     tls_->end_output();
     tls_.reset();
   }
-  is_buried_ = true;
-  if (poll_closed_) return free_if_done();
-  close_poll();
+  poll_.stop();
   socket_.close();
-}
-
-void Endpoint::close_poll() noexcept {
-  if (poll_closed_ || std::exchange(poll_closing_, true)) return;
-  poll_.close<&Endpoint::on_closed>(*this);
-}
-
-void Endpoint::on_closed() noexcept {
-  poll_closed_ = true;
+  is_buried_ = true;
   free_if_done();
 }
 
 void Endpoint::free_if_done() noexcept {
-  if (!is_buried_ || !poll_closed_ || is_held()) return;
+  if (!is_buried_ || is_held()) return;
   if (!is_dirty && !awaits_end_of_turn && !awaits_securing) delete this;
 }
 

@@ -86,6 +86,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// The last step of a doomed one: lets go of everything.
   virtual void bury() noexcept = 0;
 
+  // In the padding behind the timer, as the size of an idle connection counts.
   bool awaits_end_of_turn = false;  ///< it is in the reactor's list of those with something to do
   bool is_dirty = false;            ///< it is in the reactor's list of those with output
   bool awaits_securing = false;     ///< it is in the reactor's queue of TLS handshakes
@@ -135,17 +136,17 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   // --- the socket -------------------------------------------------------------------------------
 
-  /// False, and nothing happens any more, if the loop refuses it.
+  /// False, and it is lost, if the loop refuses it.
   bool open_poll() noexcept;
+  /// What the loop is to tell may have changed. It is lost if the loop refuses.
   void watch() noexcept;
   void set_reading(bool reading) noexcept;
   /// False when there was nothing to read.
   bool read_once() noexcept;
   /// A step of the TLS handshake. True once it has succeeded; if it fails, this end is doomed.
   bool shake_hands() noexcept;
-  void close_poll() noexcept;
   void free_if_done() noexcept;
-  /// The end of `bury`: frees itself now, or when the loop has let go of it.
+  /// The end of `bury`: frees itself now, or when nobody holds it any more.
   void let_go() noexcept;
 
   // --- frames -----------------------------------------------------------------------------------
@@ -198,13 +199,13 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   void set_deadline(std::chrono::nanoseconds delay) noexcept;
 
-  Reactor& reactor_;
+  Phase phase_;
   // Side by side, as a fan-out looks at nothing else.
+  Reactor& reactor_;
   Burst burst_;
   std::unique_ptr<Outbox> outbox_;  ///< lent by the reactor, while there is other output
   std::unique_ptr<TlsStream> tls_;  ///< over the socket; none: it speaks for itself
   Socket socket_;
-  Phase phase_;
   bool reading_ = true;
   bool wants_write_ = false;
   bool close_sent_ = false;
@@ -212,12 +213,17 @@ class Endpoint : private webshocket::detail::TimerNode {
   bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
   bool output_ended_ = false;        ///< half-closed by us
   bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
+
+ private:
+  bool ping_sent_ = false;
+  bool is_buried_ = false;
+
+ protected:
   std::unique_ptr<protocol::PerMessageDeflate> deflate_;  ///< none: there is no compression
   Poll poll_;
 
  private:
-  void on_ready(int status, int events) noexcept;
-  void on_closed() noexcept;
+  void on_ready(std::uint32_t events) noexcept;
   ssize_t receive(std::span<std::byte> into) noexcept;
   ssize_t send(std::span<iovec> parts) noexcept;
   template <class Call>
@@ -237,10 +243,6 @@ class Endpoint : private webshocket::detail::TimerNode {
   void flush_burst() noexcept;
   void has_flushed() noexcept;
 
-  bool ping_sent_ = false;
-  bool is_buried_ = false;
-  bool poll_closing_ = false;
-  bool poll_closed_ = true;
   std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the reactor, inside a message only
   std::unique_ptr<protocol::Buffer> held_back_;    ///< input behind a stop of reading
   std::size_t reader_bytes_ = 0;                   ///< of reader_, as the reactor counts them

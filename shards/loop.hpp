@@ -1,18 +1,25 @@
-/// RAII over a libuv loop and its handles. The only file that turns `void* data` into a type.
+/// One thread's event loop: epoll for sockets, libuv for the rest. The only file that turns
+/// `void* data` into a type.
 ///
-/// Lifetimes, as libuv has them: (1) what was opened must be closed; (2) a handle's memory may be
-/// reused only from its close callback; (3) a loop is freed when all its handles are closed, and
-/// then `uv_loop_close` returns 0.
+/// Lifetimes of libuv's handles, as libuv has them: (1) what was opened must be closed; (2) a
+/// handle's memory may be reused only from its close callback; (3) a loop is freed when all its
+/// handles are closed, and then `uv_loop_close` returns 0. A `Poll` is none of these.
 #pragma once
 
+#include <sys/epoll.h>
 #include <uv.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace webshocket::shards {
 
-/// One thread's event loop.
+class Poll;
+
+/// A turn: what is ready, what libuv has, the end of the turn, sleep.
 class Loop {
  public:
   /// Throws `WebSocketError` when the system refuses (no descriptors).
@@ -22,17 +29,84 @@ class Loop {
   /// REQUIRES: `finish` was called, or no handle was opened.
   ~Loop();
 
-  /// Until `stop`.
-  void run() noexcept { uv_run(&loop_, UV_RUN_DEFAULT); }
-  /// From one of its callbacks.
-  void stop() noexcept { uv_stop(&loop_); }
-  /// Runs until every handle is closed: close them first.
+  /// Until `stop`; the turn in which that is called still ends.
+  void run() noexcept;
+  void stop() noexcept { is_stopped_ = true; }
+  /// Runs until libuv has nothing left to do: close its handles first.
   void finish() noexcept;
+
+  /// Called in every turn, after I/O and timers, before the loop goes to sleep.
+  template <auto Run, class T>
+  void at_end_of_turn(T& owner) noexcept {
+    owner_ = &owner;
+    end_of_turn_ = [](void* object) noexcept { (static_cast<T*>(object)->*Run)(); };
+  }
+  /// While it is true, the loop does not sleep.
+  void set_awake(bool awake) noexcept { is_awake_ = awake; }
 
   uv_loop_t* get() noexcept { return &loop_; }
 
  private:
+  friend class Poll;
+
+  /// Waits, and calls those who are ready. True if libuv is one of them.
+  bool dispatch(int timeout) noexcept;
+  int libuv_timeout() noexcept;
+  void forget(const Poll& poll) noexcept;
+
   uv_loop_t loop_;
+  int epoll_;
+  bool is_stopped_ = false;
+  bool is_awake_ = false;
+  void* owner_ = nullptr;
+  void (*end_of_turn_)(void*) = nullptr;
+  std::array<epoll_event, 1024> ready_;
+  std::span<epoll_event> to_call_;  ///< of `ready_`
+};
+
+/// Watches a descriptor that somebody else owns: a fifth of a `uv_poll_t`, and two system calls
+/// from open to close instead of seven. Stays where it is.
+class Poll {
+ public:
+  static constexpr std::uint32_t kReadable = EPOLLIN;
+  static constexpr std::uint32_t kWritable = EPOLLOUT;
+  static constexpr std::uint32_t kHungUp = EPOLLRDHUP;  ///< the peer has sent all
+  static constexpr std::uint32_t kFailed = EPOLLERR;    ///< need not be asked for
+
+  Poll() noexcept = default;
+  Poll(const Poll&) = delete;
+  Poll& operator=(const Poll&) = delete;
+  ~Poll() { stop(); }
+
+  /// Does not watch yet.
+  void open(Loop& loop, int fd) noexcept {
+    loop_ = &loop;
+    fd_ = fd;
+  }
+  /// From here on `(owner.*Ready)(events)` is called. False if the system refuses.
+  template <auto Ready, class T>
+  bool watch(T& owner, std::uint32_t events) noexcept {
+    owner_ = &owner;
+    ready_ = [](void* object, std::uint32_t seen) noexcept {
+      (static_cast<T*>(object)->*Ready)(seen);
+    };
+    return set(events);
+  }
+  /// Nothing is called any more. Before the descriptor is closed, as others may have it too (a
+  /// child process, for a moment), and the kernel would go on to tell of it.
+  void stop() noexcept;
+
+ private:
+  friend class Loop;
+
+  bool set(std::uint32_t events) noexcept;
+  void call(std::uint32_t seen) noexcept;
+
+  Loop* loop_ = nullptr;
+  void* owner_ = nullptr;
+  void (*ready_)(void*, std::uint32_t) = nullptr;
+  int fd_ = -1;
+  std::uint32_t events_ = 0;  ///< 0: the kernel does not know it
 };
 
 namespace handles {
@@ -49,35 +123,6 @@ void close(Handle& handle) noexcept {
 }
 
 }  // namespace handles
-
-/// Watches a descriptor that somebody else owns.
-class Poll {
- public:
-  int open(Loop& loop, int fd) noexcept { return uv_poll_init(loop.get(), &handle_, fd); }
-
-  /// From here on `(owner.*Ready)(status, events)` is called, status being 0 or a libuv error.
-  template <auto Ready, class T>
-  int watch(T& owner, int events) noexcept {
-    handle_.data = &owner;
-    return uv_poll_start(&handle_, events, [](uv_poll_t* handle, int status, int ready) noexcept {
-      (static_cast<T*>(handle->data)->*Ready)(status, ready);
-    });
-  }
-  void stop() noexcept { uv_poll_stop(&handle_); }
-
-  /// The descriptor may be closed at once; the object that holds the handle lives until
-  /// `(owner.*Closed)()`, which may destroy it.
-  template <auto Closed, class T>
-  void close(T& owner) noexcept {
-    handle_.data = &owner;
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
-             [](uv_handle_t* handle) noexcept { (static_cast<T*>(handle->data)->*Closed)(); });
-  }
-  void close() noexcept { handles::close(handle_); }
-
- private:
-  uv_poll_t handle_;
-};
 
 class Timer {
  public:
@@ -97,38 +142,6 @@ class Timer {
 
  private:
   uv_timer_t handle_;
-};
-
-/// Called in every turn, after I/O and timers, before the loop goes to sleep.
-class EndOfTurn {
- public:
-  template <auto Run, class T>
-  void open(Loop& loop, T& owner) noexcept {
-    handle_.data = &owner;
-    uv_prepare_init(loop.get(), &handle_);
-    uv_prepare_start(&handle_, &handles::call<Run, T, uv_prepare_t>);
-  }
-  void close() noexcept { handles::close(handle_); }
-
- private:
-  uv_prepare_t handle_;
-};
-
-/// While it is on, the loop does not sleep.
-class StayAwake {
- public:
-  void open(Loop& loop) noexcept { uv_idle_init(loop.get(), &handle_); }
-  void set(bool on) noexcept {
-    if (on) {
-      uv_idle_start(&handle_, [](uv_idle_t*) noexcept {});
-    } else {
-      uv_idle_stop(&handle_);
-    }
-  }
-  void close() noexcept { handles::close(handle_); }
-
- private:
-  uv_idle_t handle_;
 };
 
 class Signal {

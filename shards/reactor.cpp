@@ -1,5 +1,7 @@
 #include "shards/reactor.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <exception>
 #include <string>
@@ -19,17 +21,14 @@ Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanosecon
 
 void Reactor::open_handles() noexcept {
   wake_.open(loop_, inbox_.descriptor());
-  wake_.watch<&Reactor::on_wake>(*this, UV_READABLE);
+  wake_.watch<&Reactor::on_wake>(*this, Poll::kReadable);
   timer_.open(loop_);
-  end_of_turn_.open<&Reactor::end_turn>(loop_, *this);
-  stay_awake_.open(loop_);
+  loop_.at_end_of_turn<&Reactor::end_turn>(*this);
 }
 
 void Reactor::close_handles() noexcept {
-  wake_.close();
+  wake_.stop();
   timer_.close();
-  end_of_turn_.close();
-  stay_awake_.close();
   loop_.finish();
 }
 
@@ -93,7 +92,7 @@ void Reactor::mark_next_turn(Endpoint& endpoint) {
   next_turn_.push_back(&endpoint);
 }
 
-void Reactor::on_wake(int, int) noexcept {
+void Reactor::on_wake(std::uint32_t) noexcept {
   if (!is_over_) drain_inbox();
 }
 
@@ -130,7 +129,7 @@ void Reactor::end_turn() noexcept {
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + runs_.bytes());
   arm_timer();
-  stay_awake_.set(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
+  loop_.set_awake(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
   now_ = {};
 }
 
@@ -211,6 +210,17 @@ void Reactor::start_timer(webshocket::detail::TimerNode& timer, std::chrono::nan
   const auto now = Clock::now();
   const auto left = Clock::time_point::max() - now;
   timers_.start(timer, delay > left ? Clock::time_point::max() : now + delay);
+}
+
+void Reactor::give_back_memory() noexcept {
+  outboxes_.clear();
+  outboxes_.shrink_to_fit();
+  for (auto& readers : readers_) readers.clear();
+  for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_, &doomed_}) list->shrink_to_fit();
+  timers_.shrink();
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
 }
 
 void Reactor::evict_guests() noexcept {

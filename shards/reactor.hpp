@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -189,6 +190,9 @@ class Reactor : public webshocket::detail::Hub {
     is_over_ = true;
     loop_.stop();
   }
+  /// What was kept for the next, and what the allocator keeps, goes back to the system. It takes
+  /// its time: some milliseconds after 18,000 connections.
+  void give_back_memory() noexcept;
   void evict_guests() noexcept;
   bool has_guests() const noexcept { return !guests_.empty() || !leaving_.empty(); }
 
@@ -200,7 +204,6 @@ class Reactor : public webshocket::detail::Hub {
   std::size_t inbound_bytes_ = 0;
   std::size_t own_outbox_bytes_ = 0;
   Loop loop_;
-  StayAwake stay_awake_;
   webshocket::detail::TimerQueue timers_;
   webshocket::detail::Calls calls_;
 
@@ -212,7 +215,7 @@ class Reactor : public webshocket::detail::Hub {
   static constexpr int kRoundsPerTurn = 8;
   static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
-  void on_wake(int status, int events) noexcept;
+  void on_wake(std::uint32_t events) noexcept;
   void on_timer() noexcept;
   void end_turn() noexcept;
   bool work_left() const noexcept;
@@ -226,7 +229,6 @@ class Reactor : public webshocket::detail::Hub {
   bool is_over_ = false;
   Poll wake_;
   Timer timer_;
-  EndOfTurn end_of_turn_;
   Clock::time_point timer_due_ = Clock::time_point::max();
   mutable Clock::time_point now_{};
 

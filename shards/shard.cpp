@@ -101,7 +101,7 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
     // What the handlers before that one have begun must end before they do.
     stopped_ = true;
     quiet_ = [this] { end(); };
-    stay_awake_.set(true);
+    loop_.set_awake(true);
     loop_.run();
     handlers_.clear();
     close_handles();
@@ -131,7 +131,7 @@ void Shard::build_handlers() {
 
 void Shard::adopt(Adoption adoption) noexcept {
   if (draining_) return;  // its destructor hangs up
-  auto move = std::exchange(adoption.move, std::nullopt);
+  auto move = std::move(adoption.move);
   auto* connection = new TcpConnection(*this, std::move(adoption));
   table_.insert(*connection);
   connection->start(std::move(move));
@@ -162,7 +162,24 @@ void Shard::settle() noexcept {
     }
   }
   check_outbox_total();
+  settle_memory();
   settle_stages();
+}
+
+void Shard::settle_memory() noexcept {
+  most_live_ = std::max(most_live_, live_);
+  if (most_live_ < kCrowd || live_ > most_live_ / 4) {
+    give_back_at_ = Clock::time_point::max();
+    return;
+  }
+  if (give_back_at_ == Clock::time_point::max()) {
+    give_back_at_ = std::max(now() + kCrowdPasses, gave_back_at_ + kBetweenGivingBack);
+  }
+  if (now() < give_back_at_) return;
+  give_back_memory();
+  give_back_at_ = Clock::time_point::max();
+  gave_back_at_ = now();
+  most_live_ = live_;
 }
 
 void Shard::check_outbox_total() noexcept {
@@ -225,7 +242,7 @@ void Shard::drain(std::chrono::milliseconds timeout, std::function<void()> drain
 void Shard::hurry() noexcept {
   if (!drained_) return;
   close_all_at_ = cut_off_at_ = Clock::now();
-  stay_awake_.set(true);
+  loop_.set_awake(true);
 }
 
 void Shard::settle_stages() noexcept {

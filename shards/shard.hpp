@@ -94,6 +94,11 @@ class Shard final : public Reactor, private Receiver {
 
  private:
   static constexpr std::size_t kRecipientsPerTurn = 16'384;
+  // Memory goes back when three of four have left, of so many that it is worth it; and when the
+  // crowd has passed, as those who are leaving need some of it.
+  static constexpr std::size_t kCrowd = 1'000;
+  static constexpr std::chrono::seconds kCrowdPasses{1};
+  static constexpr std::chrono::minutes kBetweenGivingBack{1};
 
   void run(std::function<void(std::exception_ptr)> started) noexcept;
   void build_handlers();
@@ -101,10 +106,11 @@ class Shard final : public Reactor, private Receiver {
   void send_off() override { membership_->send_off(); }
   void settle() noexcept override;
   Clock::time_point settle_due() const noexcept override {
-    return std::min(close_all_at_, cut_off_at_);
+    return std::min({close_all_at_, cut_off_at_, give_back_at_});
   }
   void settle_stages() noexcept;
   void check_outbox_total() noexcept;
+  void settle_memory() noexcept;
 
   // fan_out.cpp
   void drain_inbox() noexcept override;
@@ -131,7 +137,10 @@ class Shard final : public Reactor, private Receiver {
   ConnectionTable table_;
   Ticks ticks_;
   Bus::Membership* membership_ = nullptr;  ///< as long as its thread runs
-  std::size_t live_ = 0;  ///< connection objects, those included that have left the table
+  std::size_t live_ = 0;       ///< connection objects, those included that have left the table
+  std::size_t most_live_ = 0;  ///< since memory was given back
+  Clock::time_point gave_back_at_{};
+  Clock::time_point give_back_at_ = Clock::time_point::max();
   std::vector<Uid> wait_for_call_limit_;
 
   bool draining_ = false;

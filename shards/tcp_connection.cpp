@@ -32,8 +32,8 @@ TcpConnection::TcpConnection(Shard& shard, Adoption adoption)
 
 TcpConnection::~TcpConnection() { shard().gone(*this); }
 
-void TcpConnection::start(std::optional<Move> move) noexcept {
-  if (!open_poll()) return doom();
+void TcpConnection::start(std::unique_ptr<Move> move) noexcept {
+  if (!open_poll()) return;
   if (move) return finish_upgrade(std::move(*move));
   shard().counters().handshakes_pending.add();
   set_deadline(shard().config().handshake_timeout);

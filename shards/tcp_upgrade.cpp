@@ -310,15 +310,12 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   adoption->uid = moved_uid;
   adoption->remote = remote_;
   adoption->listener = listener_;
-  adoption->move = Move{handshake_->route,
-                        std::move(answer),
-                        std::move(handshake_->key),
-                        std::move(handshake_->subprotocol),
-                        std::move(handshake_->deflate),
-                        std::move(handshake_->unread),
-                        std::move(handshake_->slot)};
+  adoption->move = std::make_unique<Move>(
+      Move{handshake_->route, std::move(answer), std::move(handshake_->key),
+           std::move(handshake_->subprotocol), std::move(handshake_->deflate),
+           std::move(handshake_->unread), std::move(handshake_->slot)});
   doom();
-  close_poll();  // this loop lets go of the descriptor before another one takes it
+  poll_.stop();  // this loop lets go of the descriptor before another one takes it
   adoption->socket = std::move(socket_);
   adoption->tls = std::move(tls_);
   shard().site().bus->post_control(home, [adoption] {

@@ -2,21 +2,21 @@
 
 #include <doctest/doctest.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "shards/socket.hpp"
 
-using webshocket::shards::EndOfTurn;
 using webshocket::shards::Loop;
 using webshocket::shards::Poll;
 using webshocket::shards::Signal;
 using webshocket::shards::Socket;
-using webshocket::shards::StayAwake;
 using webshocket::shards::Timer;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
@@ -28,8 +28,7 @@ namespace {
 struct Machine {
   Machine() {
     timer.open(loop);
-    end_of_turn.open<&Machine::on_turn>(loop, *this);
-    stay_awake.open(loop);
+    loop.at_end_of_turn<&Machine::on_turn>(*this);
     signal.open(loop);
     poll.open(loop, event.fd());
   }
@@ -46,40 +45,34 @@ struct Machine {
     ++signals;
     loop.stop();
   }
-  void on_ready(int status, int events) noexcept {
-    CHECK(status == 0);
-    CHECK(events == UV_READABLE);
+  void on_ready(std::uint32_t events) noexcept {
+    CHECK(events == Poll::kReadable);
+    ++ready;
     std::uint64_t value = 0;
     CHECK(::read(event.fd(), &value, sizeof value) == sizeof value);
     loop.stop();
   }
-  void on_poll_closed() noexcept { poll_closed = true; }
   void post() const {
     const std::uint64_t one = 1;
     CHECK(::write(event.fd(), &one, sizeof one) == sizeof one);
   }
   void close() {
     timer.close();
-    end_of_turn.close();
-    stay_awake.close();
     signal.close();
-    poll.close<&Machine::on_poll_closed>(*this);
+    poll.stop();
     event.close();
     loop.finish();
-    CHECK(poll_closed);
   }
 
   Loop loop;
   Socket event{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   Timer timer;
-  EndOfTurn end_of_turn;
-  StayAwake stay_awake;
   Signal signal;
   Poll poll;
   int turns = 0;
   int stop_at_turn = 0;
   int signals = 0;
-  bool poll_closed = false;
+  int ready = 0;
   Clock::time_point fired{};
 };
 
@@ -93,8 +86,8 @@ TEST_CASE("a loop without handles closes") {
 TEST_CASE("when every handle is closed, nothing of the loop is left") {
   Machine machine;
   machine.timer.start<&Machine::on_timer>(machine, 1h);
-  machine.stay_awake.set(true);
-  machine.poll.watch<&Machine::on_ready>(machine, UV_READABLE);
+  machine.loop.set_awake(true);
+  machine.poll.watch<&Machine::on_ready>(machine, Poll::kReadable);
   machine.signal.start<&Machine::on_signal>(machine, SIGUSR1);
   machine.close();
   CHECK(uv_loop_alive(machine.loop.get()) == 0);
@@ -103,8 +96,6 @@ TEST_CASE("when every handle is closed, nothing of the loop is left") {
 TEST_CASE("closing a handle twice is closing it once") {
   Machine machine;
   machine.timer.close();
-  machine.end_of_turn.close();
-  machine.stay_awake.close();
   machine.signal.close();
   machine.close();
 }
@@ -121,7 +112,7 @@ TEST_CASE("a timer fires once, and not before its time") {
   machine.timer.start<&Machine::on_timer>(machine, 10ms);
   machine.timer.stop();
   machine.post();
-  machine.poll.watch<&Machine::on_ready>(machine, UV_READABLE);
+  machine.poll.watch<&Machine::on_ready>(machine, Poll::kReadable);
   machine.loop.run();
   CHECK(machine.fired == Clock::time_point());
 
@@ -134,13 +125,13 @@ TEST_CASE("a timer fires once, and not before its time") {
 
 TEST_CASE("the end of a turn comes in every turn, and while awake the loop never sleeps") {
   Machine machine;
-  machine.stay_awake.set(true);
+  machine.loop.set_awake(true);
   machine.stop_at_turn = 100;
   machine.loop.run();
   CHECK(machine.turns == 100);
-  machine.stay_awake.set(false);
+  machine.loop.set_awake(false);
   machine.post();
-  machine.poll.watch<&Machine::on_ready>(machine, UV_READABLE);
+  machine.poll.watch<&Machine::on_ready>(machine, Poll::kReadable);
   machine.loop.run();
   CHECK(machine.turns < 110);
   machine.close();
@@ -153,4 +144,104 @@ TEST_CASE("a signal reaches the loop that watches it") {
   machine.loop.run();
   CHECK(machine.signals == 1);
   machine.close();
+}
+
+namespace {
+
+/// Two sockets of a pair, watched.
+struct Pair {
+  Pair() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    here = Socket(ends[0]);
+    there = Socket(ends[1]);
+    poll.open(loop, here.fd());
+  }
+  ~Pair() {
+    poll.stop();
+    loop.finish();
+  }
+  void on_ready(std::uint32_t seen) noexcept {
+    events = seen;
+    loop.stop();
+  }
+
+  Loop loop;
+  Socket here;
+  Socket there;
+  Poll poll;
+  std::uint32_t events = 0;
+};
+
+/// Of two that are ready in one turn, the first one called stops the other.
+struct Rivals {
+  struct One {
+    void on_ready(std::uint32_t) noexcept {
+      ++calls;
+      other->poll.stop();
+      loop->stop();
+    }
+    Loop* loop = nullptr;
+    One* other = nullptr;
+    Poll poll;
+    int calls = 0;
+  };
+  Loop loop;
+  One one;
+  One two;
+};
+
+}  // namespace
+
+TEST_CASE("a poll tells of what it is asked for, and of nothing else") {
+  Pair pair;
+  REQUIRE(pair.poll.watch<&Pair::on_ready>(pair, Poll::kReadable | Poll::kWritable));
+  pair.loop.run();
+  CHECK(pair.events == Poll::kWritable);
+
+  const std::byte byte{};
+  CHECK(pair.there.send(std::span(&byte, 1)) == 1);
+  REQUIRE(pair.poll.watch<&Pair::on_ready>(pair, Poll::kReadable | Poll::kHungUp));
+  pair.loop.run();
+  CHECK(pair.events == Poll::kReadable);
+
+  pair.there.shut_down_output();
+  REQUIRE(pair.poll.watch<&Pair::on_ready>(pair, Poll::kHungUp));
+  pair.loop.run();
+  CHECK(pair.events == Poll::kHungUp);
+}
+
+TEST_CASE("a poll of a dead socket is readable and writable, if that is what it is asked for") {
+  Pair pair;
+  pair.there.close();
+  REQUIRE(pair.poll.watch<&Pair::on_ready>(pair, Poll::kReadable));
+  pair.loop.run();
+  CHECK((pair.events & Poll::kReadable) != 0);
+  std::byte byte{};
+  CHECK(pair.here.receive(std::span(&byte, 1)) == 0);
+}
+
+TEST_CASE("what is stopped is not called any more, not even in the turn in which it is ready") {
+  Rivals rivals;
+  const Socket one(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+  const Socket two(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+  rivals.one.loop = rivals.two.loop = &rivals.loop;
+  rivals.one.other = &rivals.two;
+  rivals.two.other = &rivals.one;
+  rivals.one.poll.open(rivals.loop, one.fd());
+  rivals.two.poll.open(rivals.loop, two.fd());
+  REQUIRE(rivals.one.poll.watch<&Rivals::One::on_ready>(rivals.one, Poll::kReadable));
+  REQUIRE(rivals.two.poll.watch<&Rivals::One::on_ready>(rivals.two, Poll::kReadable));
+  rivals.loop.run();
+  CHECK(rivals.one.calls + rivals.two.calls == 1);
+  rivals.one.poll.stop();
+  rivals.two.poll.stop();
+  rivals.loop.finish();
+}
+
+TEST_CASE("a loop refuses what cannot be watched") {
+  Loop loop;
+  Rivals::One one;
+  one.poll.open(loop, -1);
+  CHECK_FALSE(one.poll.watch<&Rivals::One::on_ready>(one, Poll::kReadable));
 }

@@ -55,7 +55,7 @@ TEST_CASE("a name that is there, one that is not, and one that nobody wants to k
                   [](const std::vector<SocketAddress>&, std::string_view) { FAIL("destroyed"); });
   }
   CHECK(addresses.empty());  // never from inside
-  loop.run();
+  loop.finish();
   REQUIRE_FALSE(addresses.empty());
   CHECK(addresses.front().to_string().ends_with(":81"));
   CHECK_FALSE(complaint.empty());

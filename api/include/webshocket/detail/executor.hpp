@@ -5,6 +5,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <utility>
@@ -36,9 +37,9 @@ class TimerNode {
 
  private:
   friend class TimerQueue;
-  static constexpr std::size_t kIdle = static_cast<std::size_t>(-1);
+  static constexpr std::uint32_t kIdle = static_cast<std::uint32_t>(-1);
   std::chrono::steady_clock::time_point due_{};
-  std::size_t index_ = kIdle;
+  std::uint32_t index_ = kIdle;
 };
 
 /// A job for the thread pool. Belongs to a coroutine frame that stays where it is until `done`.
