@@ -1,5 +1,7 @@
 #include "engine/config.hpp"
 
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -54,6 +56,9 @@ Config checked(Config config) {
   kCheck.at_most("shards", config.shards, kMaxShards);
   if (config.shards == 0) {
     config.shards = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
+  }
+  for (const unsigned cpu : config.cpus) {
+    kCheck.at_most("cpus", cpu, static_cast<std::size_t>(::get_nprocs_conf()) - 1);
   }
   check_tls(config);
   if (config.listeners.empty()) {

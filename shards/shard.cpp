@@ -1,6 +1,10 @@
 #include "shards/shard.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <utility>
 
@@ -95,6 +99,7 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   membership_ = &membership;
   open_handles();
   try {
+    pin();
     build_handlers();
   } catch (...) {
     const auto error = std::current_exception();
@@ -114,6 +119,18 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   close_handles();
   // What was posted too late is destroyed here, on the thread that it was meant for.
   inbox_.abandon();
+}
+
+void Shard::pin() const {
+  const std::vector<unsigned>& cpus = site_.config.cpus;
+  if (cpus.empty()) return;
+  const unsigned cpu = cpus[index_ % cpus.size()];
+  cpu_set_t alone;
+  CPU_ZERO(&alone);
+  CPU_SET(cpu, &alone);
+  if (::sched_setaffinity(0, sizeof alone, &alone) != 0) {
+    throw UsageError("Config::cpus = " + std::to_string(cpu) + ": " + std::strerror(errno));
+  }
 }
 
 void Shard::build_handlers() {

@@ -101,6 +101,8 @@ class Shard final : public Reactor, private Receiver {
   static constexpr std::chrono::minutes kBetweenGivingBack{1};
 
   void run(std::function<void(std::exception_ptr)> started) noexcept;
+  /// Throws `UsageError` where the system does not let it run.
+  void pin() const;
   void build_handlers();
 
   void send_off() override { membership_->send_off(); }

@@ -29,6 +29,10 @@ struct Bad {
 const std::vector<Bad>& bad_configs() {
   static const std::vector<Bad> list{
       {"Config::shards = 1025:", [](Config& c) { c.shards = 1025; }},
+      {"Config::cpus = 4000000000:",
+       [](Config& c) {
+         c.cpus = {0, 4'000'000'000};
+       }},
       {"Config::host = \"\":", [](Config& c) { c.host = ""; }},
       {"Config::host = \"\":", [](Config& c) { c.listeners = {{.host = ""}}; }},
       {"Config::paths = \"chat\":",

@@ -1,6 +1,7 @@
 #include "engine/engine.hpp"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -43,6 +45,18 @@ using webshocket::test::thread_count;
 namespace {
 
 class Silent : public Handler {};
+
+/// The processors that this thread may run on.
+std::vector<unsigned> own_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  REQUIRE(::sched_getaffinity(0, sizeof set, &set) == 0);
+  std::vector<unsigned> cpus;
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
 
 /// Does `start` on its shard's thread when the shard starts.
 class OnStart : public Handler {
@@ -379,4 +393,28 @@ TEST_CASE("a successor on the same unix socket keeps it when the predecessor goe
   }
   CHECK_FALSE(std::filesystem::exists(path));
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("a shard runs where Config::cpus says, and nowhere else") {
+  const std::vector<unsigned> here = own_cpus();
+  const std::vector<unsigned> wanted{here.front(), here.back()};
+  std::mutex mutex;
+  std::map<std::size_t, std::vector<unsigned>> seen;
+  ServerFixture server({.shards = 3, .cpus = wanted}, on_start([&](OnStart& handler) {
+                         const std::scoped_lock lock(mutex);
+                         seen[handler.shard()] = own_cpus();
+                       }));
+  const std::scoped_lock lock(mutex);
+  REQUIRE(seen.size() == 3);
+  for (const auto& [shard, cpus] : seen) {
+    CHECK(cpus == std::vector<unsigned>{wanted[shard % wanted.size()]});
+  }
+  CHECK(own_cpus() == here);
+}
+
+TEST_CASE("without Config::cpus a shard runs where the server's starter may") {
+  const std::vector<unsigned> here = own_cpus();
+  std::vector<unsigned> seen;
+  ServerFixture server({.shards = 1}, on_start([&](OnStart&) { seen = own_cpus(); }));
+  CHECK(seen == here);
 }

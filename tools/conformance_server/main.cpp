@@ -8,6 +8,7 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "handlers.hpp"
 
@@ -19,6 +20,7 @@ struct Options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
   std::size_t shards = 0;
+  std::vector<unsigned> cpus;
   std::size_t max_connection = 0;
   std::size_t max_subscribed_channels = 5;
   std::size_t packet_limit = 16 * 1024 * 1024;
@@ -39,6 +41,7 @@ ws::Config config_of(const Options& options) {
   config.host = options.host;
   config.port = options.port;
   config.shards = options.shards;
+  config.cpus = options.cpus;
   config.max_connections = options.max_connection;
   config.max_subscribed_channels = options.max_subscribed_channels;
   config.max_message = options.packet_limit;
@@ -88,6 +91,7 @@ int main(int argc, char** argv) {
   app.add_option("--port", options.port, "0 takes any free port")->required();
   app.add_option("--host", options.host)->capture_default_str();
   app.add_option("--shards", options.shards, "event loops; 0: one per core");
+  app.add_option("--cpus", options.cpus, "where shards run, in turn")->delimiter(',');
   app.add_option("--max-connection", options.max_connection, "0: unlimited");
   app.add_option("--max-subscribed-channels", options.max_subscribed_channels, "0: unlimited")
       ->capture_default_str();

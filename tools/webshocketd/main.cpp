@@ -77,6 +77,7 @@ int serve(const Options& options) {
   config.host = options.host;
   config.port = options.port;
   config.shards = options.shards;
+  config.cpus = options.cpus;
   config.paths = {"/chat"};
   const bool is_secure = !options.cert.empty();
   if (is_secure) config.tls.certificates = {{options.cert, options.key}};

@@ -14,9 +14,10 @@ namespace webshocketd {
 namespace {
 
 constexpr int kWrongUsage = 2;
-constexpr std::array<std::string_view, 13> kNames{"host",
+constexpr std::array<std::string_view, 14> kNames{"host",
                                                   "port",
                                                   "shards",
+                                                  "cpus",
                                                   "web",
                                                   "cert",
                                                   "key",
@@ -34,15 +35,14 @@ std::string value_of(std::string_view name, const toml::node& node) {
   if (const auto* number = node.as_integer()) return std::to_string(number->get());
   if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
   const auto* list = node.as_array();
-  if (list != nullptr && (list->empty() || list->is_homogeneous<std::string>())) {
+  if (list != nullptr && (list->empty() || list->is_homogeneous<std::string>() ||
+                          list->is_homogeneous<std::int64_t>())) {
     std::string joined;
-    for (const auto& item : *list) {
-      joined += (joined.empty() ? "" : ",") + item.as_string()->get();
-    }
+    for (const auto& item : *list) joined += (joined.empty() ? "" : ",") + value_of(name, item);
     return joined;
   }
   throw std::runtime_error("\"" + std::string(name) +
-                           "\" is no text, whole number, true or false, or list of texts");
+                           "\" is no text, whole number, true or false, or list of them");
 }
 
 // A file's values go through the same door as the command line's, so that both are checked alike
@@ -79,6 +79,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.add_option("--shards", options.shards, "Threads that serve connections; 0 is one per core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  app.add_option("--cpus", options.cpus,
+                 "Processors that they run on, such as 0,1; else wherever the system likes")
+      ->delimiter(',');
   app.add_option("--web", options.web,
                  "Serve the pages from this folder instead of those inside the program")
       ->check(CLI::ExistingDirectory);

@@ -21,6 +21,7 @@ struct Options {
   std::string log_level = "info";  ///< debug, info, warning, error, off
 
   // As in webshocket::Config.
+  std::vector<unsigned> cpus;
   std::vector<std::string> allowed_origins;
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> trusted_proxies;

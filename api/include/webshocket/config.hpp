@@ -67,6 +67,9 @@ struct Config {
 
   // Threads.
   std::size_t shards = 0;  ///< 0: one per core
+  /// Where shards run: shard i on `cpus[i % cpus.size()]` alone, and what threads its handlers
+  /// start. Empty: where the system likes.
+  std::vector<unsigned> cpus = {};
   std::size_t offload_threads = 4;
   std::size_t offload_queue_size = 65'536;  ///< jobs that wait; beyond, `offload` throws
 
