@@ -29,6 +29,8 @@ constexpr std::chrono::milliseconds kPause{100};
   throw WebSocketError("cannot listen on " + address + ": " + why);
 }
 
+shards::Shard& here() noexcept { return static_cast<shards::Shard&>(*detail::Hub::current()); }
+
 Socket open_reserve() noexcept { return Socket(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 /// A socket file that nobody listens on any more may be taken over.
@@ -44,14 +46,16 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-Acceptor::Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters)
+Acceptor::Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters,
+                   std::optional<std::size_t> home, const Acceptor* first)
     : site_(site),
       index_(listener),
       listener_(site.listeners[listener]),
       counters_(counters),
+      home_(home),
       reserve_(open_reserve()) {
   if (is_tcp()) {
-    open_tcp();
+    open_tcp(first);
   } else {
     open_unix();
   }
@@ -66,24 +70,30 @@ void Acceptor::close() noexcept {
   socket_.close();
 }
 
-void Acceptor::open_tcp() {
-  const std::string wanted = listener_.host + ":" + std::to_string(listener_.port);
+void Acceptor::open_tcp(const Acceptor* first) {
+  const std::string service = std::to_string(first == nullptr ? listener_.port : first->port_);
+  const std::string wanted = listener_.host + ":" + service;
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const std::string service = std::to_string(listener_.port);
   if (const int error = ::getaddrinfo(listener_.host.c_str(), service.c_str(), &hints, &found);
       error != 0) {
     refuse(wanted, ::gai_strerror(error));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   socket_ = Socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  if (!socket_.is_open() ||
-      ::setsockopt(socket_.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+  const auto set = [this](int option) {
+    const int on = 1;
+    return ::setsockopt(socket_.fd(), SOL_SOCKET, option, &on, sizeof on) == 0;
+  };
+  // The first one says only when it has the address that it will share it: so it can neither join
+  // another server's sockets there, nor they it.
+  const bool is_first = first == nullptr;
+  if (!socket_.is_open() || !set(SO_REUSEADDR) || (!is_first && !set(SO_REUSEPORT)) ||
       ::bind(socket_.fd(), found->ai_addr, found->ai_addrlen) != 0 ||
+      (is_first && site_.config.shards > 1 && !set(SO_REUSEPORT)) ||
       ::listen(socket_.fd(), kBacklog) != 0) {
     refuse(wanted, std::strerror(errno));
   }
@@ -126,7 +136,7 @@ void Acceptor::stop() noexcept {
 }
 
 void Acceptor::on_incoming(std::uint32_t) noexcept {
-  accepted_.resize(site_.bus->shards());
+  if (!home_) accepted_.resize(site_.bus->shards());
   for (int i = 0; i < kAcceptsPerTurn && accept_one(); ++i) {
   }
   hand_over();
@@ -166,24 +176,24 @@ void Acceptor::admit(Socket socket, const shards::Address& remote) {
     counters_.refused.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  const Uid uid = shards::mint_uid();
+  Uid uid = shards::mint_uid();
+  if (home_) {
+    while (site_.bus->shard_of(uid) != *home_) uid = shards::mint_uid();
+    return here().adopt({std::move(socket), uid, remote, index_, std::move(slot)});
+  }
   accepted_[site_.bus->shard_of(uid)].push_back(
       {std::move(socket), uid, remote, index_, std::move(slot)});
 }
 
 // A shard is told once of all that it gets.
 void Acceptor::hand_over() {
-  const auto adopt_here = [](std::vector<shards::Adoption>& accepted) {
-    auto& here = static_cast<shards::Shard&>(*detail::Hub::current());
-    for (shards::Adoption& adoption : accepted) here.adopt(std::move(adoption));
-    accepted.clear();
-  };
-  if (detail::Hub::current() != nullptr) return adopt_here(accepted_.front());
   for (std::size_t shard = 0; shard < accepted_.size(); ++shard) {
     if (accepted_[shard].empty()) continue;
     const auto accepted = std::make_shared<std::vector<shards::Adoption>>();
     accepted->swap(accepted_[shard]);
-    site_.bus->post_control(shard, [adopt_here, accepted] { adopt_here(*accepted); });
+    site_.bus->post_control(shard, [accepted] {
+      for (shards::Adoption& adoption : *accepted) here().adopt(std::move(adoption));
+    });
   }
 }
 

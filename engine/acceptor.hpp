@@ -1,9 +1,11 @@
-/// A listening socket: accepts, mints the uid, and so decides the shard.
+/// A listening socket: accepts, and mints a uid that belongs to the shard where the connection will
+/// be. It has a home, a shard that keeps what it accepts; or none, and then the uid decides.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,13 +26,19 @@ struct AcceptCounters {
 
 class Acceptor {
  public:
-  /// Binds and listens; accepts nothing yet. Throws `WebSocketError` that names the address.
-  Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters);
+  /// Binds and listens; accepts nothing yet. Throws `WebSocketError` that names the address. With
+  /// `first`, which is the same listener's, it listens at the same address: the kernel spreads
+  /// connections over them. With anybody else's sockets it shares no address.
+  Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters,
+           std::optional<std::size_t> home = std::nullopt, const Acceptor* first = nullptr);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // On the control thread, or on the thread of the only shard: its loop is `loop`.
+  /// The shard on whose thread it starts and stops; none: the control thread.
+  std::optional<std::size_t> home() const noexcept { return home_; }
+
+  // On that thread, of which `loop` is.
   void start(shards::Loop& loop) noexcept;
   void stop() noexcept;
 
@@ -39,7 +47,7 @@ class Acceptor {
   bool is_tcp() const noexcept { return listener_.unix_path.empty(); }
 
  private:
-  void open_tcp();
+  void open_tcp(const Acceptor* first);
   void open_unix();
   void close() noexcept;
   void on_incoming(std::uint32_t events) noexcept;
@@ -53,7 +61,8 @@ class Acceptor {
   std::size_t index_;
   const Listener& listener_;
   AcceptCounters& counters_;
-  std::vector<std::vector<shards::Adoption>> accepted_;  ///< in this turn, by shard
+  const std::optional<std::size_t> home_;
+  std::vector<std::vector<shards::Adoption>> accepted_;  ///< without a home: in this turn, by shard
   shards::Socket socket_;
   shards::Socket reserve_;  ///< given up to be able to refuse when no descriptor is left
   shards::Poll poll_;

@@ -69,9 +69,7 @@ void Engine::build() {
     site_.pool = std::make_unique<shards::OffloadPool>(site_.config.offload_threads,
                                                        site_.config.offload_queue_size);
     loop_ = std::make_unique<shards::Loop>();
-    for (std::size_t i = 0; i < site_.listeners.size(); ++i) {
-      acceptors_.push_back(std::make_unique<Acceptor>(site_, i, accept_counters_));
-    }
+    for (std::size_t i = 0; i < site_.listeners.size(); ++i) build_acceptors(i);
     built = build_shards();
   } catch (...) {
     undo_site();
@@ -94,6 +92,7 @@ void Engine::build() {
   }
   std::uint16_t port = 0;
   for (const auto& acceptor : acceptors_) {
+    if (acceptor->home().value_or(0) != 0) continue;  // at the first one's address
     if (port == 0) port = acceptor->port();
     addresses_.push_back(acceptor->address());
   }
@@ -101,6 +100,22 @@ void Engine::build() {
   port_.store(port, std::memory_order_release);
   is_starting_ = false;
   was_started_ = true;
+}
+
+// One for each shard, on its thread. Of a unix socket there can be but one.
+void Engine::build_acceptors(std::size_t listener) {
+  const std::size_t shards = site_.config.shards;
+  const bool is_tcp = site_.listeners[listener].unix_path.empty();
+  if (!is_tcp && shards > 1) {
+    acceptors_.push_back(std::make_unique<Acceptor>(site_, listener, accept_counters_));
+    return;
+  }
+  const Acceptor* first = nullptr;
+  for (std::size_t home = 0; home < shards; ++home) {
+    acceptors_.push_back(
+        std::make_unique<Acceptor>(site_, listener, accept_counters_, home, first));
+    if (first == nullptr) first = acceptors_.back().get();
+  }
 }
 
 void Engine::undo_site() noexcept {
@@ -168,25 +183,24 @@ void Engine::control() noexcept {
   changed_.notify_all();
 }
 
-// One shard alone accepts by itself: a thread between would cost a sixth of a connection. Where
-// there are more, none of them should keep the others waiting for their connections.
 void Engine::start_accepting() noexcept {
-  if (shards_.size() > 1) {
-    for (const auto& acceptor : acceptors_) acceptor->start(*loop_);
-  } else {
-    site_.bus->post_control(0, [this] {
-      for (const auto& acceptor : acceptors_) acceptor->start(shards_.front()->loop());
-    });
+  for (const auto& acceptor : acceptors_) {
+    if (const auto home = acceptor->home()) {
+      site_.bus->post_control(
+          *home, [to = acceptor.get(), shard = shards_[*home].get()] { to->start(shard->loop()); });
+    } else {
+      acceptor->start(*loop_);
+    }
   }
 }
 
 void Engine::stop_accepting() noexcept {
-  if (shards_.size() > 1) {
-    for (const auto& acceptor : acceptors_) acceptor->stop();
-  } else {
-    site_.bus->post_control(0, [this] {
-      for (const auto& acceptor : acceptors_) acceptor->stop();
-    });
+  for (const auto& acceptor : acceptors_) {
+    if (const auto home = acceptor->home()) {
+      site_.bus->post_control(*home, [to = acceptor.get()] { to->stop(); });
+    } else {
+      acceptor->stop();
+    }
   }
 }
 

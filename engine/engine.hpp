@@ -81,6 +81,7 @@ class Engine {
   enum class Stage : std::uint8_t { idle, serving, draining, quiescing, closed };
 
   void build();
+  void build_acceptors(std::size_t listener);
   std::vector<std::unique_ptr<shards::Shard>> build_shards();
   void undo_site() noexcept;
   void undo_shards(const std::vector<std::unique_ptr<shards::Shard>>& built) noexcept;

@@ -25,7 +25,7 @@ ALLOWED = {  # the longest matching folder decides
     "api": [*API, "cxxabi.h"],
     "protocol": [*PROTOCOL, "wslay/", "msgpack", "rapidjson/", "http_parser.h", "simdjson.h", "openssl/", "zlib.h",
                  "arpa/inet.h", "sys/random.h"],
-    "shards": [*SHARDS, "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
+    "shards": [*SHARDS, "malloc.h", "uv.h", "concurrentqueue/", "xxhash.h", "openssl/", *POSIX],
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": TOOLS,
     "tools/wsbench": [*TOOLS, "protocol/handshake.hpp", "protocol/mask.hpp", "protocol/uri.hpp"],

@@ -10,8 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -31,6 +33,7 @@ using webshocket::Connection;
 using webshocket::Handler;
 using webshocket::Listener;
 using webshocket::per_shard;
+using webshocket::Server;
 using webshocket::WebSocketError;
 using webshocket::engine::AcceptCounters;
 using webshocket::engine::Acceptor;
@@ -114,6 +117,35 @@ TEST_CASE("an address that cannot be had is named") {
         "cannot listen on 203.0.113.1:80: " + std::string(std::strerror(EADDRNOTAVAIL)));
   CHECK(refusal({.host = "no host.invalid", .port = 1})
             .starts_with("cannot listen on no host.invalid:1: "));
+}
+
+TEST_CASE("every shard accepts at the same address, and no other server does") {
+  for (const std::size_t shards : {1, 2, 5}) {
+    CAPTURE(shards);
+    ServerFixture server({.shards = shards}, per_shard<Silent>());
+    CHECK(server->addresses().size() == 1);
+    for (const std::size_t others : {1, 2}) {
+      Server other({.port = server.port(), .shards = others}, per_shard<Silent>());
+      CHECK_THROWS_WITH_AS(other.start(),
+                           ("cannot listen on 127.0.0.1:" + std::to_string(server.port()) + ": " +
+                            std::strerror(EADDRINUSE))
+                               .c_str(),
+                           WebSocketError);
+    }
+    // The kernel decides which shard it is by the peer's port, which is another one each time.
+    std::vector<RawPeer> peers;
+    const auto each_has_one = [&] {
+      const auto stats = server->stats();
+      return std::ranges::all_of(stats.shards,
+                                 [](const auto& shard) { return shard.handshakes_pending != 0; });
+    };
+    eventually(
+        [&] {
+          if (peers.size() < 500) peers.emplace_back(server.port());
+          return each_has_one();
+        },
+        "a connection on each shard");
+  }
 }
 
 TEST_CASE("a unix socket comes and goes with the acceptor") {
