@@ -120,11 +120,11 @@ TEST_CASE("an address that cannot be had is named") {
 }
 
 TEST_CASE("every shard accepts at the same address, and no other server does") {
-  for (const std::size_t shards : {1, 2, 5}) {
+  for (const std::size_t shards : {1U, 2U, 5U}) {
     CAPTURE(shards);
     ServerFixture server({.shards = shards}, per_shard<Silent>());
     CHECK(server->addresses().size() == 1);
-    for (const std::size_t others : {1, 2}) {
+    for (const std::size_t others : {1U, 2U}) {
       Server other({.port = server.port(), .shards = others}, per_shard<Silent>());
       CHECK_THROWS_WITH_AS(other.start(),
                            ("cannot listen on 127.0.0.1:" + std::to_string(server.port()) + ": " +
