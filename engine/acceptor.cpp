@@ -124,8 +124,8 @@ void Acceptor::open_unix() {
 void Acceptor::start(shards::Loop& loop) noexcept {
   pause_.open(loop);
   poll_.open(loop, socket_.fd());
-  poll_.watch<&Acceptor::on_incoming>(*this, shards::Poll::kReadable);
   started_ = true;
+  on_pause_over();
 }
 
 void Acceptor::stop() noexcept {
@@ -209,7 +209,8 @@ void Acceptor::out_of_descriptors() noexcept {
 }
 
 void Acceptor::on_pause_over() noexcept {
-  poll_.watch<&Acceptor::on_incoming>(*this, shards::Poll::kReadable);
+  if (poll_.watch<&Acceptor::on_incoming>(*this, shards::Poll::kReadable)) return;
+  pause_.start<&Acceptor::on_pause_over>(*this, kPause);  // the system lacks something
 }
 
 }  // namespace webshocket::engine

@@ -180,8 +180,9 @@ Bus::Membership::~Membership() {
 void Bus::Membership::post(std::size_t shard, std::shared_ptr<const Delivery> delivery) {
   auto& waiting = waiting_[shard];
   if (waiting.empty()) with_waiting_.push_back(shard);
+  waiting_bytes_ += delivery->cost();
   waiting.push_back(std::move(delivery));
-  if (waiting.size() >= kMostWaiting) send_off();
+  if (waiting.size() >= kMostWaiting || waiting_bytes_ >= kMostBytesWaiting) send_off();
 }
 
 void Bus::Membership::send_off() {
@@ -192,6 +193,7 @@ void Bus::Membership::send_off() {
     bus_.inboxes_[shard]->wake();
     waiting_[shard].clear();
   }
+  waiting_bytes_ = 0;
   with_waiting_.clear();
 }
 
@@ -278,7 +280,8 @@ bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source
     delivery.message.reset();
   }
   // Unless an outbox refers to it.
-  if (message.use_count() == 1) here.spare_ = std::move(message);
+  constexpr std::size_t kSizeKept = 64 * 1024;
+  if (message.use_count() == 1 && message->size() <= kSizeKept) here.spare_ = std::move(message);
   return ok;
 }
 
@@ -341,6 +344,8 @@ bool Bus::hand_out(std::span<const Parcel> parcels) {
   }
   for (std::size_t i = 0; i < shards(); ++i) {
     if (reserved[i] == 0 || inboxes_[i]->reserve(reserved[i], inbox_limit_)) continue;
+    // They cannot make room for what they have not been given yet.
+    if (here != nullptr) here->send_off();
     while (i-- > 0) {
       if (reserved[i] != 0) inboxes_[i]->give_back(reserved[i]);
     }
@@ -380,7 +385,10 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
     return here->receiver_.receive(*delivery) ? SendStatus::ok : SendStatus::dropped;
   }
   Inbox& inbox = *inboxes_[shard];
-  if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) return SendStatus::dropped;
+  if (!inbox.reserve(delivery->cost(), bounded ? inbox_limit_ : 0)) {
+    if (here != nullptr) here->send_off();
+    return SendStatus::dropped;
+  }
   if (here != nullptr) {
     here->post(shard, std::move(delivery));
   } else {

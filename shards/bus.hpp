@@ -174,6 +174,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
    private:
     friend class Bus;
     static constexpr std::size_t kMostWaiting = 256;
+    static constexpr std::size_t kMostBytesWaiting = 1024 * 1024;
     void post(std::size_t shard, std::shared_ptr<const Delivery> delivery);
 
     Bus& bus_;
@@ -181,6 +182,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
     Receiver& receiver_;
     std::vector<std::vector<std::shared_ptr<const Delivery>>> waiting_;  ///< by shard
     std::vector<std::size_t> with_waiting_;                              ///< shards
+    std::size_t waiting_bytes_ = 0;
     std::shared_ptr<Message> spare_;  ///< for the next message that leaves this shard to nobody
   };
 

@@ -101,7 +101,8 @@ bool Endpoint::read_once() noexcept {
   const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
   if (phase_ == Phase::open || phase_ == Phase::closing) {
     take_frames(input);
-    if (outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce) flush();
+    const bool answers = outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce;
+    if (answers && phase_ != Phase::doomed) flush();
   } else {
     take_http(input);
   }
@@ -326,10 +327,13 @@ void Endpoint::write_message(Opcode opcode, const Body& body, std::size_t fragme
     if (phase_ == Phase::doomed) return;
     if (sent == protocol::framed_size(body.bytes.size(), fragment_size)) return;
   }
-  write([&](protocol::Buffer& out) {
+  Outbox& to = outbox();
+  const std::size_t before = to.own_bytes();
+  to.write([&](protocol::Buffer& out) {
     protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
   });
-  if (sent != 0) outbox_->consume(sent);
+  if (sent != 0) to.consume(sent);
+  has_written(before);
 }
 
 std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,

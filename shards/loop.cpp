@@ -99,8 +99,13 @@ void Poll::stop() noexcept {
 }
 
 void Poll::call(std::uint32_t seen) noexcept {
-  // Of a socket that is dead for both directions, the kernel tells nothing else.
-  const std::uint32_t asked = (seen & events_) != 0 ? seen & events_ : events_;
+  std::uint32_t asked = seen & events_;
+  if (asked == 0) {
+    // What is watched has changed since, or the socket is dead for both directions: of that the
+    // kernel tells nothing else.
+    if ((seen & (EPOLLHUP | EPOLLERR)) == 0) return;
+    asked = events_;
+  }
   ready_(owner_, asked | (seen & kFailed));
 }
 

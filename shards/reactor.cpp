@@ -215,6 +215,7 @@ void Reactor::start_timer(webshocket::detail::TimerNode& timer, std::chrono::nan
 void Reactor::give_back_memory() noexcept {
   outboxes_.clear();
   outboxes_.shrink_to_fit();
+  outbox_memory_kept_ = 0;
   for (auto& readers : readers_) readers.clear();
   for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_, &doomed_}) list->shrink_to_fit();
   timers_.shrink();

@@ -32,7 +32,8 @@ Runs::~Runs() { end_turn(); }
 Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form) {
   const std::span<const std::byte> frames = message->frames(form);
   if (frames.size() > kMostCopied) return refer(message, form);
-  RunRef& run = open(target + static_cast<std::uint64_t>(form));
+  // A run has one form, even if targets are alike.
+  RunRef& run = open(target * webshocket::detail::kForms + static_cast<std::uint64_t>(form));
   if (run && run->size() + frames.size() > kMostInRun) run = RunRef();
   if (!run) run = RunRef(make());
   Run& to = *run.run_;

@@ -105,7 +105,8 @@ class Runs {
   ~Runs();
 
   /// Puts a message behind the last one of this turn with the same target and form. Targets are
-  /// hashes: should two be alike, their messages share a run, and nothing else comes of it.
+  /// hashes: should two be alike, their messages share a run, and nothing else comes of it, as the
+  /// form is the same.
   Range add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form);
   /// A message as a run of its own.
   Range refer(const std::shared_ptr<const Message>& message, Form form);

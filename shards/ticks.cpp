@@ -34,7 +34,7 @@ void Ticks::add(std::shared_ptr<const Delivery> delivery) {
 }
 
 void Ticks::conflate(Batch& batch, const Delivery& newer) {
-  const Key key{newer.channel, newer.key};
+  const Key key = key_of(newer);
   if (const auto found = batch.newest.find(key); found != batch.newest.end()) {
     // To somebody else it is no newer state of the same thing.
     std::shared_ptr<const Delivery>& older = batch.waiting[found->second];
@@ -44,18 +44,34 @@ void Ticks::conflate(Batch& batch, const Delivery& newer) {
       hub_.counters().conflated.add();
       count(bytes_ - older->cost());
       older.reset();
+      ++batch.replaced;
     }
   }
+  if (batch.replaced >= 64 && batch.replaced * 2 > batch.waiting.size()) close_gaps(batch);
+  batch.newest.erase(key);  // its key would lie in the older one
   batch.newest.emplace(key, batch.waiting.size());
 }
 
+// Else a key that changes all the time would fill the list with what it was.
+void Ticks::close_gaps(Batch& batch) {
+  std::erase(batch.waiting, nullptr);
+  batch.replaced = 0;
+  batch.newest.clear();
+  for (std::size_t i = 0; i < batch.waiting.size(); ++i) {
+    const Delivery& delivery = *batch.waiting[i];
+    if (!delivery.key.empty()) batch.newest.insert_or_assign(key_of(delivery), i);
+  }
+}
+
 void Ticks::release() noexcept {
-  for (const auto& batch : batches_) release(*batch);
+  // By index: a predicate may publish.
+  for (std::size_t i = 0; i < batches_.size(); ++i) release(*batches_[i]);
 }
 
 void Ticks::release(Batch& batch) noexcept {
   if (batch.armed()) hub_.stop_timer(batch);
   batch.newest.clear();
+  batch.replaced = 0;
   const auto leaving = std::exchange(batch.waiting, {});
   for (const auto& delivery : leaving) {
     if (delivery == nullptr) continue;

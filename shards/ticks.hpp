@@ -38,6 +38,8 @@ class Ticks {
 
  private:
   struct Key {
+    Delivery::Target target;
+    std::size_t route;
     std::string_view channel;
     std::string_view key;
     friend bool operator==(const Key&, const Key&) = default;
@@ -45,7 +47,7 @@ class Ticks {
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept {
       const std::hash<std::string_view> hash;
-      return hash(key.channel) * 31 + hash(key.key);
+      return (hash(key.channel) * 31 + key.route) * 31 + hash(key.key);
     }
   };
   /// What leaves at one tick.
@@ -58,10 +60,15 @@ class Ticks {
     const std::chrono::milliseconds length;
     std::vector<std::shared_ptr<const Delivery>> waiting;  ///< null: a newer one came
     std::unordered_map<Key, std::size_t, KeyHash> newest;  ///< where in `waiting`
+    std::size_t replaced = 0;                              ///< how many are null
   };
 
   Batch& batch_of(std::chrono::milliseconds length);
+  static Key key_of(const Delivery& delivery) noexcept {
+    return {delivery.target, delivery.route, delivery.channel, delivery.key};
+  }
   void conflate(Batch& batch, const Delivery& newer);
+  static void close_gaps(Batch& batch);
   void release(Batch& batch) noexcept;
   void count(std::size_t bytes) noexcept;
 

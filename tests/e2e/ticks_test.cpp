@@ -130,6 +130,19 @@ TEST_CASE("of those with the same key the newest leaves, in the order of the new
   CHECK(server->stats().total.conflated == 2);
 }
 
+TEST_CASE("a key that changes all the time takes no more room, and no other route's place") {
+  ServerFixture server({.shards = 1, .tick = kNever, .tick_limit = 100'000}, per_shard<Rooms>());
+  RawPeer peer = join(server, "room");
+  server->broadcast("to all", PublishOptions{.key = "state"});
+  for (int i = 0; i < 5'000; ++i) {
+    server->publish("room", std::to_string(i), PublishOptions{.key = "state"});
+  }
+  auto closing = std::async(std::launch::async, [&] { server->close(); });
+  CHECK(rest(peer) == std::vector<std::string>{"to all", "4999"});
+  CHECK(server->stats().total.conflated == 4'999);
+  CHECK(server->stats().total.ticks_early == 0);
+}
+
 TEST_CASE("more than may wait does not: the tick is now") {
   ServerFixture server({.shards = 1, .tick = kNever, .tick_limit = 10'000}, per_shard<Rooms>());
   RawPeer peer = join(server, "room");

@@ -60,6 +60,11 @@ TEST_CASE("a form has a run of its own") {
   const Range raw = runs.add(1, message, Form::raw);
   const Range json = runs.add(1, message, Form::json_text);
   CHECK(raw.run.get() != json.run.get());
+  // Whatever the targets are.
+  CHECK(runs.add(~0ULL, message, Form::json_text).run.get() !=
+        runs.add(~0ULL - 2, message, Form::raw).run.get());
+  CHECK(runs.add(0, message, Form::raw).run.get() !=
+        runs.add(2, message, Form::json_text).run.get());
   CHECK(text_of(raw) == "\x81\x01x");
 }
 
