@@ -23,7 +23,7 @@ using webshocket::shards::Subscriber;
 // About as large as a connection, so that a walk meets the memory that it meets in life.
 struct Client : Subscriber {
   std::uint64_t received = 0;
-  std::array<std::byte, 232> rest;
+  std::array<std::byte, 280> rest;
 };
 
 class Shard {
@@ -112,6 +112,35 @@ void recipients(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(recipients)->Arg(1)->Arg(10)->Arg(1000)->Arg(10000)->Arg(100000);
+
+// A publish to 1,000, beside so many other channels and as many patterns: with prefixes of their
+// own ("user.7.*"), with none ("*.7"), or with none and other names all the time.
+enum class Others : std::uint8_t { prefixed, loose, loose_and_changing };
+
+void thousand_recipients_beside(benchmark::State& state, Others others) {
+  Shard shard;
+  for (int i = 0; i < 1000; ++i) shard.channels.subscribe(shard.connect(), "market.*");
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    Client& client = shard.connect();
+    shard.channels.subscribe(client, numbered("user.", i));
+    shard.channels.subscribe(
+        client, others == Others::prefixed ? numbered("user.", i) + ".*" : numbered("*.", i));
+  }
+  std::vector<std::string> names;
+  const int count = others == Others::loose_and_changing ? 100'000 : 1;
+  for (int i = 0; i < count; ++i) names.push_back(numbered("market.", i) + ".btc");
+  std::size_t next = 0;
+  for (auto _ : state) shard.publish(names[next++ % names.size()]);
+}
+BENCHMARK_CAPTURE(thousand_recipients_beside, prefixed, Others::prefixed)
+    ->Arg(1)
+    ->Arg(1000)
+    ->Arg(100000);
+BENCHMARK_CAPTURE(thousand_recipients_beside, loose, Others::loose)->Arg(1)->Arg(1000)->Arg(100000);
+BENCHMARK_CAPTURE(thousand_recipients_beside, loose_and_changing, Others::loose_and_changing)
+    ->Arg(1)
+    ->Arg(1000)
+    ->Arg(100000);
 
 // The same walk over an array of pointers and nothing else: what cannot be beaten.
 void recipients_of_a_plain_array(benchmark::State& state) {

@@ -145,7 +145,9 @@ void CaseOptions::add_idle(CLI::App& app) {
   CLI::App& command = add(app, "idle", "Memory of connections with a subscription that do nothing");
   add_number(command, "--connections", idle_.connections, "");
   add_number(command, "--steps", idle_.steps, "Memory is measured after each");
-  command.add_option("--hold", idle_.hold_s, "How long they stay, for the CPU meanwhile")
+  command
+      .add_option("--hold", idle_.hold_s,
+                  "How long they stay, for the CPU meanwhile, and how long memory has to go back")
       ->check(kSeconds)
       ->capture_default_str();
   command.add_option("--patience", idle_.patience_s, "Without any progress, before it fails")

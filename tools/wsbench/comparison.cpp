@@ -42,6 +42,16 @@ std::vector<std::pair<std::string, Spread>> ratios_of(const Comparison& comparis
   return ratios;
 }
 
+void write_bounds(Sink& sink, const std::vector<Bound>& bounds, std::string_view to) {
+  sink.begin_map(static_cast<std::size_t>(std::ranges::count(bounds, to, &Bound::to)));
+  for (const Bound& bound : bounds) {
+    if (bound.to != to) continue;
+    sink.string(bound.figure);
+    write_number(sink, bound.at_most);
+  }
+  sink.end_map();
+}
+
 void write_contender(Sink& sink, const Contender& contender) {
   sink.begin_map(5);
   sink.string("name");
@@ -147,13 +157,15 @@ void webshocket_write(Sink& sink, const Comparison& comparison) {
   sink.string("ratios");
   sink.begin_array(contenders.size() - 1);
   for (std::size_t i = 1; i < contenders.size(); ++i) {
-    sink.begin_map(3);
+    sink.begin_map(4);
     sink.string("of");
     sink.string(contenders.front().name);
     sink.string("to");
     sink.string(contenders[i].name);
     sink.string("figures");
     write_spreads(sink, ratios_of(comparison, contenders[i]));
+    sink.string("at_most");
+    write_bounds(sink, comparison.bounds, contenders[i].name);
     sink.end_map();
   }
   sink.end_array();

@@ -68,7 +68,7 @@ Result measure_idle(const IdleOptions& options, ServerProcess& server, Progress&
   result.add("server_cpu_share_when_idle",
              difference(*server.cpu_ns(), cpu) / difference(now_ns(), held_from));
   crowd.close();
-  crowd.settle();
+  crowd.hold(span_ns(options.hold_s));
   const Memory after = memory_of(server);
   add_each(result, after, before, options.connections, "_kept_after_close");
   result.add("server_resident_bytes", static_cast<double>(full.resident));

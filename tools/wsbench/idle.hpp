@@ -14,7 +14,7 @@ struct IdleOptions {
   DialectOptions dialect;  ///< the first format of it
   std::size_t connections = 9000;
   std::size_t steps = 1;  ///< memory is measured after each
-  double hold_s = 1;      ///< for the CPU that is used meanwhile
+  double hold_s = 2;      ///< for the CPU meanwhile; and again after closing, for memory to go back
   double patience_s = 10;
 };
 

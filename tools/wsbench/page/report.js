@@ -191,22 +191,57 @@ function section(one) {
     table(one));
 }
 
-// What a delivery, an echo or a call costs, over all cases that compare.
-function overview(cases) {
-  const rows = [];
+// What a delivery, an echo or a call costs, in each pair of servers that was compared.
+function pairsOf(cases) {
+  const pairs = [];
   for (const one of cases) {
     for (const ratio of one.ratios) {
       const name = Object.keys(ratio.figures).find(key => /^server_cpu_ns_per_|^private_dirty_bytes_per_connection$/.test(key));
       if (!name) continue;
-      const cost = one.servers.find(server => server.name === ratio.of);
-      rows.push(make('tr', {}, make('td', {}, one.name || settingsOf(one)), make('td', {}, titleOf(name)),
-        make('td', {}, amount(name, median(cost, name))), make('td', {}, `${ratio.of} / ${ratio.to}`),
-        make('td', {}, spreadText(ratio.figures[name]))));
+      const cost = median(one.servers.find(server => server.name === ratio.of), name);
+      pairs.push({ title: one.name || settingsOf(one), name, cost, ratio, spread: ratio.figures[name], bound: ratio.at_most?.[name] });
     }
   }
-  if (rows.length === 0) return '';
-  const head = ['', 'what', 'costs', 'ratio', 'median of pairs (spread)'].map(text => make('th', {}, text));
-  return make('section', {}, make('h2', {}, 'Compared'),
+  return pairs;
+}
+
+// A row for each pair: the median as a dot, the spread as a line, the bound as a mark.
+function ratios(pairs) {
+  const width = 820, row = 22, left = 320, right = 14, above = 22, height = above + pairs.length * row + 6;
+  const most = Math.max(1.1, ...pairs.map(({ spread, bound }) => Math.max(bound ?? 0, Math.min(spread.highest, 1.5 * spread.median)))) * 1.02;
+  const x = value => left + Math.min(value, most) / most * (width - left - right);
+  const image = draw('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img' }, draw('title', {}, 'Cost, in proportion'));
+  const step = most > 3 ? 1 : most > 1.6 ? 0.5 : 0.25;
+  for (let value = 0; value <= most; value += step) {
+    image.append(
+      draw('line', { class: value === 1 ? 'grid strong' : 'grid', x1: x(value), x2: x(value), y1: above, y2: height }),
+      draw('text', { class: 'soft', x: x(value), y: 13, 'text-anchor': 'middle' }, String(value)));
+  }
+  pairs.forEach(({ title, ratio, spread, bound }, i) => {
+    const y = above + i * row + row / 2 + 3;
+    const color = colorOf(ratio.to);
+    image.append(
+      draw('text', { x: left - 14, y: y + 4, 'text-anchor': 'end' }, title),
+      draw('line', { x1: x(spread.lowest), x2: x(spread.highest), y1: y, y2: y, stroke: color, 'stroke-width': 2 }),
+      draw('circle', { cx: x(spread.median), cy: y, r: 5, fill: color },
+        draw('title', {}, `${title}, ${ratio.of} / ${ratio.to}: ${spreadText(spread)}`)));
+    if (bound === undefined) return;
+    image.append(draw('path', { d: `M${x(bound)} ${y - 8}v16`, stroke: 'var(--text)', 'stroke-width': 2 },
+      draw('title', {}, `at most ${bound}`)));
+  });
+  const figure = plot('Cost in proportion to another server: median, spread, and bound (upright mark)', image, true);
+  figure.append(legend([...new Set(pairs.map(pair => pair.ratio.to))].map(name => ({ name }))));
+  return figure;
+}
+
+function overview(cases) {
+  const pairs = pairsOf(cases);
+  if (pairs.length === 0) return '';
+  const rows = pairs.map(({ title, name, cost, ratio, spread, bound }) =>
+    make('tr', {}, make('td', {}, title), make('td', {}, titleOf(name)), make('td', {}, amount(name, cost)),
+      make('td', {}, `${ratio.of} / ${ratio.to}`), make('td', {}, spreadText(spread)), make('td', {}, bound ?? '')));
+  const head = ['', 'what', 'costs', 'ratio', 'median of pairs (spread)', 'at most'].map(text => make('th', {}, text));
+  return make('section', {}, make('h2', {}, 'Compared'), make('div', { class: 'plots' }, ratios(pairs)),
     make('div', { class: 'scroll' }, make('table', {}, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows))));
 }
 
