@@ -394,10 +394,15 @@ void Endpoint::flush() noexcept {
   const std::size_t own = outbox_->own_bytes();
   const std::span<iovec> parts = reactor_.parts();
   while (!outbox_->empty()) {
-    const std::size_t count = outbox_->gather(parts);
-    std::size_t offered = 0;
-    for (const iovec& part : parts.first(count)) offered += part.iov_len;
-    const ssize_t sent = send(parts.first(count));
+    const FilePart front = tls_ == nullptr ? outbox_->front_in(reactor_.page_file()) : FilePart{};
+    std::size_t offered = front.size;
+    ssize_t sent = reactor_.page_file().send(socket_.fd(), front);
+    if (sent == -EINVAL) {
+      const std::span<iovec> next = parts.first(outbox_->gather(parts));
+      offered = 0;
+      for (const iovec& part : next) offered += part.iov_len;
+      sent = send(next);
+    }
     if (sent == -EAGAIN) break;
     if (sent < 0) {
       reactor_.count_outbox(own, outbox_->own_bytes());
@@ -413,10 +418,18 @@ void Endpoint::flush() noexcept {
   has_flushed();
 }
 
+FilePart Endpoint::part_of_burst() noexcept {
+  const std::size_t size = burst_.end - burst_.begin;
+  if (size < PageFile::kWorthSending) return {};
+  const auto offset = reactor_.page_file().place(*burst_.run, burst_.end);
+  return offset ? FilePart{*offset + burst_.begin, size} : FilePart{};
+}
+
 // With nothing in front of it no outbox is needed, unless the socket leaves a part.
 void Endpoint::flush_burst() noexcept {
   const std::size_t size = burst_.end - burst_.begin;
-  const ssize_t sent = socket_.send({burst_.run->data() + burst_.begin, size});
+  ssize_t sent = reactor_.page_file().send(socket_.fd(), part_of_burst());
+  if (sent == -EINVAL) sent = socket_.send({burst_.run->data() + burst_.begin, size});
   if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
   if (sent > 0) count_sent(static_cast<std::size_t>(sent));
   if (sent == static_cast<ssize_t>(size)) {

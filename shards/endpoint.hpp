@@ -241,6 +241,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// How much of it the socket has taken.
   std::size_t send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size) noexcept;
   void flush_burst() noexcept;
+  /// Where the burst lies in the page file; nothing if that is not worth it.
+  FilePart part_of_burst() noexcept;
   void has_flushed() noexcept;
 
   std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the reactor, inside a message only

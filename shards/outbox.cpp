@@ -33,6 +33,20 @@ std::size_t Outbox::gather(std::span<iovec> parts) noexcept {
   return count;
 }
 
+FilePart Outbox::front_in(PageFile& file) const noexcept {
+  FilePart front;
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    const Item& item = items_[i];
+    if (!item.run) break;
+    const auto offset = file.place(*item.run, item.end);
+    if (!offset) break;
+    if (front.size == 0) front.offset = *offset + item.begin;
+    if (*offset + item.begin != front.offset + front.size) break;
+    front.size += item.size();
+  }
+  return front.size >= PageFile::kWorthSending ? front : FilePart{};
+}
+
 std::size_t Outbox::rest_of_message(const Item& item, std::size_t offset) noexcept {
   // Its own bytes are not told apart: replies are never dropped.
   return item.run ? item.run->rest_of_message(offset) : item.end - offset;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "protocol/buffer.hpp"
+#include "shards/page_file.hpp"
 #include "shards/run.hpp"
 #include "shards/socket.hpp"
 
@@ -34,6 +35,8 @@ class Outbox {
 
   /// The front, as far as `parts` reaches; how many it took.
   std::size_t gather(std::span<iovec> parts) noexcept;
+  /// The front, as far as it lies in the file in one piece; nothing if that is not worth it.
+  FilePart front_in(PageFile& file) const noexcept;
   /// The socket took so many bytes.
   void consume(std::size_t count) noexcept;
 

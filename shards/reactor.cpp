@@ -123,6 +123,7 @@ void Reactor::end_turn() noexcept {
   for (int round = 0; round < kRoundsPerTurn && work_left(); ++round) run_round();
   send_off();
   runs_.end_turn();
+  page_file_.clear();
   scratch_.release(kScratchKept);
   deflate_scratch_.release(kScratchKept);
   settle();

@@ -119,6 +119,7 @@ class Reactor : public webshocket::detail::Hub {
   }
   Document& document() noexcept { return document_; }
   Runs& runs() noexcept { return runs_; }
+  PageFile& page_file() noexcept { return page_file_; }
   std::span<iovec> parts() noexcept { return parts_; }
 
   std::unique_ptr<protocol::FrameReader> lend_reader(protocol::Role role);
@@ -201,6 +202,7 @@ class Reactor : public webshocket::detail::Hub {
   bool burying_ = false;  ///< on_disconnect runs
   webshocket::detail::Counters counters_;
   Runs runs_;
+  PageFile page_file_;
   std::size_t inbound_bytes_ = 0;
   std::size_t own_outbox_bytes_ = 0;
   Loop loop_;

@@ -54,6 +54,7 @@ Range Runs::refer(const std::shared_ptr<const Message>& message, Form form) {
 }
 
 void Runs::end_turn() noexcept {
+  ++turn_;
   if (open_.empty()) return;
   // A turn that needed much room should not make all that follow pay for it.
   if (index_.size() > kLeastIndex && open_.size() * 16 < index_.size()) {
@@ -88,9 +89,10 @@ void Runs::grow_index() {
 }
 
 Run& Runs::make() {
-  if (spare_.empty()) return *std::unique_ptr<Run>(new Run(*this)).release();
+  if (spare_.empty()) spare_.push_back(std::unique_ptr<Run>(new Run(*this)));
   Run& run = *spare_.back().release();
   spare_.pop_back();
+  run.turn_ = turn_;
   return run;
 }
 
@@ -102,6 +104,7 @@ void Runs::take_back(Run& run) noexcept {
   run.ends_.clear();
   run.message_.reset();
   run.large_ = {};
+  run.placed_ = {};
   spare_.push_back(std::move(owner));
 }
 

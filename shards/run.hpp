@@ -13,6 +13,7 @@
 
 namespace webshocket::shards {
 
+class PageFile;
 class RunRef;
 class Runs;
 
@@ -33,13 +34,23 @@ class Run {
   std::size_t rest_of_message(std::size_t offset) const noexcept;
   /// How many refer to it.
   std::uint32_t references() const noexcept { return references_; }
+  /// Made in this turn: who refers to it is about to be sent it.
+  bool is_new() const noexcept;
   /// A run of this part alone.
   RunRef copy(std::size_t begin, std::size_t end) const;
 
  private:
+  friend class PageFile;
   friend class Runs;
   friend class RunRef;
   friend std::default_delete<Run>;
+
+  /// Its copy in a PageFile, in the turn that it was made in.
+  struct Placed {
+    std::size_t offset = 0;
+    std::size_t size = 0;
+  };
+
   explicit Run(Runs& home) noexcept : home_(home) {}
   ~Run() = default;
 
@@ -48,6 +59,8 @@ class Run {
   std::vector<std::uint32_t> ends_;  ///< of the messages in `own_`, ascending
   std::shared_ptr<const Message> message_;
   std::span<const std::byte> large_;
+  mutable Placed placed_;
+  std::uint32_t turn_ = 0;
   std::uint32_t references_ = 0;
 };
 
@@ -135,10 +148,13 @@ class Runs {
   void grow_index();
 
   std::size_t bytes_ = 0;
+  std::uint32_t turn_ = 0;
   std::vector<Open> open_;
   /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
   std::vector<std::unique_ptr<Run>> spare_;
 };
+
+inline bool Run::is_new() const noexcept { return turn_ == home_.turn_; }
 
 }  // namespace webshocket::shards

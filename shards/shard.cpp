@@ -1,6 +1,7 @@
 #include "shards/shard.hpp"
 
 #include <sched.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -50,6 +51,14 @@ struct Question {
   std::shared_ptr<webshocket::detail::Mailbox> home;
 };
 
+// A PageFile cannot send without raising it.
+void block_sigpipe() noexcept {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 }  // namespace
 
 Shard::Shard(Site& site, std::size_t index)
@@ -94,6 +103,7 @@ void Shard::join() {
 }
 
 void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
+  block_sigpipe();
   const Current current(*this);
   Bus::Membership membership(*site_.bus, index_, *this);
   membership_ = &membership;

@@ -93,7 +93,7 @@ class Fixture {
   /// The client's end of a new connection.
   Socket adopt() {
     std::array<int, 2> fds{};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data()) == 0);
     const auto adoption = std::make_shared<Adoption>();
     adoption->socket = Socket(fds[0]);
     adoption->uid = webshocket::shards::mint_uid();
