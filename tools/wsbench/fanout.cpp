@@ -54,6 +54,9 @@ Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& pr
 void Fanout::prepare() {
   connect_all();
   await_subscriptions();
+  for (std::size_t i = 0; i < options_.subscribers; ++i) {
+    swarm_.only_listens(static_cast<Swarm::Id>(i));
+  }
   const double stalled = options_.stalled_share * static_cast<double>(options_.subscribers);
   for (std::size_t i = 0; i < static_cast<std::size_t>(stalled); ++i) {
     swarm_.stop_reading(static_cast<Swarm::Id>(i));

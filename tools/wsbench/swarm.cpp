@@ -25,6 +25,11 @@ Swarm::~Swarm() {
   ::close(epoll_);
 }
 
+void Swarm::only_listens(Id id) noexcept {
+  const int on = 1;
+  setsockopt(connections_[id].fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 Swarm::Id Swarm::connect(std::string request) {
   const int fd = ::socket(target_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throw Failure(std::string("no socket: ") + std::strerror(errno));

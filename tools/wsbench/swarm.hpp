@@ -57,6 +57,10 @@ class Swarm {
   void say_goodbye(Id id);
   /// Ends the connection at once and tells nobody.
   void drop(Id id) noexcept;
+  /// It has nothing to say for a while. What it reads is acknowledged as it is read: a connection
+  /// that has just answered waits for something to send along, and does it in the end while the
+  /// sender's next segment arrives, which over loopback is on the sender's time.
+  void only_listens(Id id) noexcept;
   /// From now on nothing is read.
   void stop_reading(Id id) noexcept { connections_[id].reads = false; }
 
