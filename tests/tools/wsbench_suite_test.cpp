@@ -92,6 +92,24 @@ servers = ["theirs"]
   CHECK(std::get<wsbench::RpcOptions>(alone.spec.what).format == "json");
 }
 
+TEST_CASE("suite: a server may be measured in a way of its own") {
+  const SuiteFile file(kServers + R"(options = "--preset json"
+[[case]]
+name = "both"
+run = "fanout --subscribers 10"
+)");
+  const auto& both = file.read().comparisons.at(0);
+  CHECK_FALSE(both.contenders[0].what);
+  REQUIRE(both.contenders[1].what);
+  const auto& fanout = std::get<wsbench::FanoutOptions>(*both.contenders[1].what);
+  CHECK(fanout.subscribers == 10);
+  CHECK(fanout.dialect.preset == "json");
+  CHECK(both.contenders[1].options == "--preset json");
+
+  const std::string wrong = kServers + "options = \"--perset json\"\n";
+  CHECK(contains(SuiteFile(wrong + "[[case]]\nname = \"a\"\nrun = \"fanout\"").fault(), "perset"));
+}
+
 TEST_CASE("suite: what is wrong is said") {
   CHECK(contains(SuiteFile("runs = ").fault(), "line 1"));
   CHECK(contains(SuiteFile("runs = 0").fault(), "runs is less than 1"));

@@ -57,7 +57,8 @@ void write_contender(Sink& sink, const Contender& contender) {
   sink.string("name");
   sink.string(contender.name);
   sink.string("server");
-  sink.string(contender.server.name());
+  sink.string(contender.server.name() +
+              (contender.options.empty() ? "" : ", " + contender.options));
   sink.string("figures");
   write_spreads(sink, figures_of(contender));
   Histogram latency;
@@ -129,7 +130,8 @@ void run_comparison(Comparison& comparison, std::size_t runs, Progress& progress
       const bool alone = runs == 1 && contenders.size() == 1;
       progress.set_prefix(alone ? "" : what);
       try {
-        contender.runs.push_back(run_case(comparison.spec.what, contender.server, progress));
+        contender.runs.push_back(
+            run_case(contender.what.value_or(comparison.spec.what), contender.server, progress));
       } catch (const Failure& failure) {
         if (alone) throw;
         throw Failure(what + failure.what());

@@ -28,7 +28,9 @@ struct CaseSpec {
 struct Contender {
   std::string name;
   ServerSpec server;
-  std::vector<Result> runs;
+  std::vector<Result> runs{};
+  std::string options{};       ///< of the case, for this one only
+  std::optional<Case> what{};  ///< the case with them
 };
 
 /// A ratio that must not be exceeded, in the median of the pairs.

@@ -69,6 +69,7 @@ std::vector<Contender> servers_of(const toml::node* node, std::optional<int> cpu
     server.name = table.need<std::string>("name");
     server.server = server_of(table.need<std::string>("command"));
     if (!server.server.command.empty()) server.server.server_cpu = cpu;
+    server.options = table.get<std::string>("options").value_or("");
     table.refuse_rest();
     servers.push_back(std::move(server));
   }
@@ -110,9 +111,14 @@ Comparison comparison_of(const toml::table& members, const std::vector<Contender
   Table table(members, "case " + std::string(members["name"].value_or("without a name")));
   Comparison comparison;
   const auto name = table.need<std::string>("name");
-  comparison.spec = parse_case(split_words(table.need<std::string>("run")));
+  const auto run = table.need<std::string>("run");
+  comparison.spec = parse_case(split_words(run));
   comparison.spec.name = name;
   comparison.contenders = chosen_of(table.take("servers"), servers, table);
+  for (Contender& contender : comparison.contenders) {
+    if (contender.options.empty()) continue;
+    contender.what = parse_case(split_words(run + " " + contender.options)).what;
+  }
   comparison.bounds = bounds_of(table.take("at_most"), comparison.spec, table);
   for (const Bound& bound : comparison.bounds) {
     if (std::ranges::find(comparison.contenders, bound.to, &Contender::name) ==

@@ -7,6 +7,7 @@
 ///     [[server]]
 ///     name = "ours"
 ///     command = "build/release/bin/conformance_server --port {port} --shards 1"
+///     options = "--preset json"        # what is added to `run` of each case for this one
 ///
 ///     [[case]]
 ///     name = "64 B, 16 in flight"
