@@ -98,7 +98,8 @@ TEST_CASE("suite: a server may be measured in a way of its own") {
 name = "both"
 run = "fanout --subscribers 10"
 )");
-  const auto& both = file.read().comparisons.at(0);
+  const Suite suite = file.read();
+  const auto& both = suite.comparisons.at(0);
   CHECK_FALSE(both.contenders[0].what);
   REQUIRE(both.contenders[1].what);
   const auto& fanout = std::get<wsbench::FanoutOptions>(*both.contenders[1].what);

@@ -1,40 +1,58 @@
 #include "cases.hpp"
 
+#include "churn.hpp"
+#include "echo.hpp"
+#include "fanout.hpp"
+#include "rpc.hpp"
+
 namespace wsbench {
 namespace {
 
-Result run(const FanoutOptions& options, ServerProcess& server, Progress& progress) {
-  Fanout fanout(options, server, progress);
-  fanout.prepare();
-  return fanout.measure();
-}
+/// nullptr: it is of another kind.
+struct Maker {
+  std::unique_ptr<Measurement> operator()(const FanoutOptions& options) const {
+    return std::make_unique<Fanout>(options, server, progress);
+  }
+  std::unique_ptr<Measurement> operator()(const EchoOptions& options) const {
+    return make_echo(options, server, progress);
+  }
+  std::unique_ptr<Measurement> operator()(const RpcOptions& options) const {
+    return make_rpc(options, server, progress);
+  }
+  std::unique_ptr<Measurement> operator()(const ChurnOptions& options) const {
+    return std::make_unique<Churn>(options, server, progress);
+  }
+  std::unique_ptr<Measurement> operator()(const IdleOptions&) const { return nullptr; }
+  std::unique_ptr<Measurement> operator()(const StallOptions&) const { return nullptr; }
 
-Result run(const EchoOptions& options, ServerProcess& server, Progress& progress) {
-  return measure_echo(options, server, progress);
-}
-
-Result run(const RpcOptions& options, ServerProcess& server, Progress& progress) {
-  return measure_rpc(options, server, progress);
-}
-
-Result run(const IdleOptions& options, ServerProcess& server, Progress& progress) {
-  return measure_idle(options, server, progress);
-}
-
-Result run(const ChurnOptions& options, ServerProcess& server, Progress& progress) {
-  return Churn(options, server, progress).measure();
-}
-
-Result run(const StallOptions& options, ServerProcess& server, Progress& progress) {
-  return measure_stall(options, server, progress);
-}
+  ServerProcess& server;
+  Progress& progress;
+};
 
 }  // namespace
 
+std::unique_ptr<Measurement> make_measurement(const Case& what, ServerProcess& server,
+                                              Progress& progress) {
+  return std::visit(Maker{server, progress}, what);
+}
+
+bool is_divisible(const Case& what) noexcept {
+  return !std::holds_alternative<IdleOptions>(what) && !std::holds_alternative<StallOptions>(what);
+}
+
 Result run_case(const Case& what, const ServerSpec& spec, Progress& progress) {
   ServerProcess server(spec);
-  Result result =
-      std::visit([&](const auto& options) { return run(options, server, progress); }, what);
+  Result result;
+  if (const auto* idle = std::get_if<IdleOptions>(&what)) {
+    result = measure_idle(*idle, server, progress);
+  } else if (const auto* stall = std::get_if<StallOptions>(&what)) {
+    result = measure_stall(*stall, server, progress);
+  } else {
+    const auto measurement = make_measurement(what, server, progress);
+    measurement->prepare();
+    measurement->run(1);
+    result = measurement->finish();
+  }
   server.stop();
   return result;
 }

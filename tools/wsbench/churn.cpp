@@ -3,7 +3,6 @@
 #include "clock.hpp"
 #include "failure.hpp"
 #include "session.hpp"
-#include "usage.hpp"
 
 namespace wsbench {
 
@@ -12,28 +11,37 @@ Churn::Churn(const ChurnOptions& options, ServerProcess& server, Progress& progr
       server_(server),
       progress_(progress),
       target_(server.uri()),
-      swarm_(target_) {
+      swarm_(target_),
+      usage_(server) {
   const std::string& by_uri = target_.path();
   const std::string path =
       options.path.empty() ? (by_uri == "/" ? "/raw/echo" : by_uri) : options.path;
   request_ = target_.request(path, options.subprotocol);
 }
 
-Result Churn::measure() {
-  run(options_.loop.warm_up_s);
+void Churn::prepare() {
+  visit_for(options_.loop.warm_up_s);
   latency_.clear();
-  const std::uint64_t before = done_;
-  const Usage usage(server_);
-  run(options_.loop.duration_s);
+  counted_from_ = done_;
+}
+
+void Churn::run(std::size_t parts) {
+  usage_.begin();
+  visit_for(options_.loop.duration_s / static_cast<double>(parts));
+  usage_.end();
+}
+
+Result Churn::finish() {
   Result result;
-  result.add("connections", static_cast<double>(done_ - before));
-  usage.add_to(result, "connection", "connections", done_ - before);
+  const std::uint64_t done = done_ - counted_from_;
+  result.add("connections", static_cast<double>(done));
+  usage_.add_to(result, "connection", "connections", done);
   result.add_latency(latency_);
   add_memory(result, server_);
   return result;
 }
 
-void Churn::run(double seconds) {
+void Churn::visit_for(double seconds) {
   progress_ns_ = now_ns();
   if (options_.loop.rate) {
     Schedule schedule(*options_.loop.rate, seconds);

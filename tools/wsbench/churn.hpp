@@ -10,10 +10,12 @@
 
 #include "histogram.hpp"
 #include "loop_options.hpp"
+#include "measurement.hpp"
 #include "progress.hpp"
 #include "result.hpp"
 #include "server_process.hpp"
 #include "swarm.hpp"
+#include "usage.hpp"
 
 namespace wsbench {
 
@@ -25,12 +27,14 @@ struct ChurnOptions {
 };
 
 /// The subcommand `connect`.
-class Churn {
+class Churn final : public Measurement {
  public:
   Churn(const ChurnOptions& options, ServerProcess& server, Progress& progress);
 
+  void prepare() override;
   /// Throws `Failure` if one does not open, or is not ended by the server when it has said goodbye.
-  Result measure();
+  void run(std::size_t parts) override;
+  Result finish() override;
 
  private:
   friend class Swarm;  // tells what happens
@@ -49,7 +53,7 @@ class Churn {
   void closed(Swarm::Id id, const std::string& why);
 
   void begin_visit(std::uint64_t due_ns);
-  void run(double seconds);
+  void visit_for(double seconds);
   void poll(std::uint64_t timeout_ns);
 
   const ChurnOptions& options_;
@@ -60,6 +64,8 @@ class Churn {
   Swarm swarm_;
   std::vector<Visit> visits_;  ///< by connection
   Histogram latency_;          ///< from the time that is due to the open connection
+  Usage usage_;
+  std::uint64_t counted_from_ = 0;  ///< visits that were the warm-up's
   std::uint64_t begun_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t progress_ns_ = 0;  ///< when one opened or ended last

@@ -1,6 +1,7 @@
 #include "comparison.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "failure.hpp"
 
@@ -79,6 +80,79 @@ std::string padded(std::string_view text, std::size_t width, bool right) {
   return right ? blanks + std::string(text) : std::string(text) + blanks;
 }
 
+/// A, B, … and next time the other way round.
+template <class Use>
+void for_each_in_order(std::vector<Contender>& contenders, std::size_t round, Use&& use) {
+  const std::size_t count = contenders.size();
+  for (std::size_t turn = 0; turn < count; ++turn) use(round % 2 == 0 ? turn : count - 1 - turn);
+}
+
+/// Says of whom it is that progress and failures tell.
+template <class Use>
+void tell_who(const Comparison& comparison, const Contender& contender, const std::string& run,
+              Progress& progress, Use&& use) {
+  const bool alone = run.empty() && comparison.contenders.size() == 1;
+  const std::string what = alone
+                               ? ""
+                               : (comparison.spec.name.empty() ? "" : comparison.spec.name + ", ") +
+                                     contender.name + (run.empty() ? "" : ", " + run) + ": ";
+  progress.set_prefix(what);
+  try {
+    use();
+  } catch (const Failure& failure) {
+    if (alone) throw;
+    throw Failure(what + failure.what());
+  }
+}
+
+const Case& case_of(const Comparison& comparison, const Contender& contender) noexcept {
+  return contender.what ? *contender.what : comparison.spec.what;
+}
+
+void run_in_turn(Comparison& comparison, std::size_t round, const std::string& run,
+                 Progress& progress) {
+  for_each_in_order(comparison.contenders, round, [&](std::size_t i) {
+    Contender& contender = comparison.contenders[i];
+    tell_who(comparison, contender, run, progress, [&] {
+      contender.runs.push_back(
+          run_case(case_of(comparison, contender), contender.server, progress));
+    });
+  });
+}
+
+void run_side_by_side(Comparison& comparison, std::size_t round, const std::string& run,
+                      Progress& progress) {
+  struct Started {
+    Started(const Case& what, const ServerSpec& spec, Progress& progress)
+        : server(spec), measurement(make_measurement(what, server, progress)) {}
+    ServerProcess server;
+    std::unique_ptr<Measurement> measurement;
+  };
+  std::vector<Contender>& contenders = comparison.contenders;
+  std::vector<std::unique_ptr<Started>> started(contenders.size());
+  const auto for_each = [&](auto&& use) {
+    for_each_in_order(contenders, round, [&](std::size_t i) {
+      tell_who(comparison, contenders[i], run, progress, [&] { use(contenders[i], started[i]); });
+    });
+  };
+  for_each([&](const Contender& contender, std::unique_ptr<Started>& one) {
+    one = std::make_unique<Started>(case_of(comparison, contender), contender.server, progress);
+    one->measurement->prepare();
+  });
+  // Always in the same order: who waits for longer than the others behaves differently. After 200
+  // ms of silence TCP acknowledges each segment, at first.
+  for (std::size_t slice = 0; slice < comparison.slices; ++slice) {
+    for_each([&](const Contender&, std::unique_ptr<Started>& one) {
+      one->measurement->run(comparison.slices);
+    });
+  }
+  for_each([&](Contender& contender, std::unique_ptr<Started>& one) {
+    contender.runs.push_back(one->measurement->finish());
+    one->measurement.reset();
+    one->server.stop();
+  });
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, Spread>> figures_of(const Contender& contender) {
@@ -120,22 +194,12 @@ std::vector<std::string> Comparison::faults() const {
 }
 
 void run_comparison(Comparison& comparison, std::size_t runs, Progress& progress) {
-  auto& contenders = comparison.contenders;
   for (std::size_t i = 0; i < runs; ++i) {
-    for (std::size_t turn = 0; turn < contenders.size(); ++turn) {
-      Contender& contender = contenders[i % 2 == 0 ? turn : contenders.size() - 1 - turn];
-      const std::string what = (comparison.spec.name.empty() ? "" : comparison.spec.name + ", ") +
-                               contender.name + ", run " + std::to_string(i + 1) + " of " +
-                               std::to_string(runs) + ": ";
-      const bool alone = runs == 1 && contenders.size() == 1;
-      progress.set_prefix(alone ? "" : what);
-      try {
-        contender.runs.push_back(
-            run_case(contender.what.value_or(comparison.spec.what), contender.server, progress));
-      } catch (const Failure& failure) {
-        if (alone) throw;
-        throw Failure(what + failure.what());
-      }
+    const std::string run = "run " + std::to_string(i + 1) + " of " + std::to_string(runs);
+    if (comparison.slices == 1) {
+      run_in_turn(comparison, i, runs == 1 ? "" : run, progress);
+    } else {
+      run_side_by_side(comparison, i, run, progress);
     }
   }
 }

@@ -44,6 +44,9 @@ struct Comparison {
   CaseSpec spec;
   std::vector<Contender> contenders;  ///< the first one is compared to the others
   std::vector<Bound> bounds;
+  /// Into so many parts a run is divided, which the contenders take in turn: all of them are
+  /// started at once then, and what disturbs for longer than a part meets all of them.
+  std::size_t slices = 1;
 
   /// What went wrong in which run, and which bounds do not hold; for people.
   std::vector<std::string> faults() const;

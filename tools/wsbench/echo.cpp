@@ -39,10 +39,11 @@ class Echo final : public Dialogue {
 
 }  // namespace
 
-Result measure_echo(const EchoOptions& options, ServerProcess& server, Progress& progress) {
-  Echo echo(options, Target(server.uri()).path());
-  Result result = Exchange(options.exchange, {"echo", "echoes"}, echo, server, progress).measure();
-  return result;
+std::unique_ptr<Measurement> make_echo(const EchoOptions& options, ServerProcess& server,
+                                       Progress& progress) {
+  return std::make_unique<Exchange>(options.exchange, Noun{"echo", "echoes"},
+                                    std::make_unique<Echo>(options, Target(server.uri()).path()),
+                                    server, progress);
 }
 
 }  // namespace wsbench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "exchange.hpp"
@@ -16,6 +17,7 @@ struct EchoOptions {
   bool text = false;
 };
 
-Result measure_echo(const EchoOptions& options, ServerProcess& server, Progress& progress);
+std::unique_ptr<Measurement> make_echo(const EchoOptions& options, ServerProcess& server,
+                                       Progress& progress);
 
 }  // namespace wsbench

@@ -11,29 +11,37 @@
 
 namespace wsbench {
 
-Exchange::Exchange(const ExchangeOptions& options, Noun noun, Dialogue& dialogue,
+Exchange::Exchange(const ExchangeOptions& options, Noun noun, std::unique_ptr<Dialogue> dialogue,
                    ServerProcess& server, Progress& progress)
     : options_(options),
       noun_(std::move(noun)),
-      dialogue_(dialogue),
+      dialogue_(std::move(dialogue)),
       server_(server),
       progress_(progress),
       target_(server.uri()),
       swarm_(target_),
-      peers_(options.connections) {}
+      peers_(options.connections),
+      usage_(server) {}
 
-Result Exchange::measure() {
+void Exchange::prepare() {
   connect_all();
-  bool whole = run(options_.loop.warm_up_s);
+  whole_ = ask_for(options_.loop.warm_up_s);
   latency_.clear();
-  const std::uint64_t before = answered_;
-  const Usage usage(server_);
-  whole = whole && run(options_.loop.duration_s);
+  counted_from_ = answered_;
+}
 
+void Exchange::run(std::size_t parts) {
+  if (!whole_) return;
+  usage_.begin();
+  whole_ = ask_for(options_.loop.duration_s / static_cast<double>(parts));
+  usage_.end();
+}
+
+Result Exchange::finish() {
   Result result;
-  const std::uint64_t answered = answered_ - before;
+  const std::uint64_t answered = answered_ - counted_from_;
   result.add(noun_.many, static_cast<double>(answered));
-  usage.add_to(result, noun_.one, noun_.many, answered);
+  usage_.add_to(result, noun_.one, noun_.many, answered);
   result.add_latency(latency_);
   add_memory(result, server_);
   settle(swarm_, *this);
@@ -48,18 +56,18 @@ Result Exchange::measure() {
     result.faults.push_back(std::to_string(wrong_) + " wrong " + noun_.many +
                             "; the first: " + first_wrong_);
   }
-  if (!whole) server_.check_alive();
+  if (!whole_) server_.check_alive();
   return result;
 }
 
 void Exchange::connect_all() {
   std::string request = target_.request(
-      dialogue_.path().empty() ? target_.path() : dialogue_.path(), dialogue_.subprotocol());
+      dialogue_->path().empty() ? target_.path() : dialogue_->path(), dialogue_->subprotocol());
   open_all(swarm_, *this, options_.connections, options_.loop.patience_ns(),
            [&](std::size_t) { return request; });
 }
 
-bool Exchange::run(double seconds) {
+bool Exchange::ask_for(double seconds) {
   if (options_.loop.rate) {
     Schedule schedule(*options_.loop.rate, seconds);
     while (!schedule.is_over()) {
@@ -116,7 +124,7 @@ bool Exchange::await_answers() {
 
 void Exchange::ask(Swarm::Id id, std::uint64_t due_ns) {
   peers_[id].pending.push_back({asked_, due_ns});
-  swarm_.add_message(id, dialogue_.is_text() ? kText : kBinary, dialogue_.request(asked_));
+  swarm_.add_message(id, dialogue_->is_text() ? kText : kBinary, dialogue_->request(asked_));
   ++asked_;
 }
 
@@ -142,7 +150,7 @@ void Exchange::end(Swarm::Id id) {
 void Exchange::take_answer(Swarm::Id id, std::string_view answer) {
   auto& pending = peers_[id].pending;
   std::optional<std::uint64_t> number;
-  if (!pending.empty()) number = dialogue_.judge(answer, pending.front().number);
+  if (!pending.empty()) number = dialogue_->judge(answer, pending.front().number);
   const auto found =
       std::ranges::find_if(pending, [&](const Pending& one) { return one.number == number; });
   if (found == pending.end()) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,10 +12,12 @@
 
 #include "histogram.hpp"
 #include "loop_options.hpp"
+#include "measurement.hpp"
 #include "progress.hpp"
 #include "result.hpp"
 #include "server_process.hpp"
 #include "swarm.hpp"
+#include "usage.hpp"
 
 namespace wsbench {
 
@@ -44,13 +47,14 @@ struct Noun {
   std::string many;
 };
 
-class Exchange {
+class Exchange final : public Measurement {
  public:
-  Exchange(const ExchangeOptions& options, Noun noun, Dialogue& dialogue, ServerProcess& server,
-           Progress& progress);
+  Exchange(const ExchangeOptions& options, Noun noun, std::unique_ptr<Dialogue> dialogue,
+           ServerProcess& server, Progress& progress);
 
-  /// Throws `Failure` if connections do not open or are lost.
-  Result measure();
+  void prepare() override;
+  void run(std::size_t parts) override;
+  Result finish() override;
 
  private:
   friend class Swarm;  // tells what happens
@@ -77,20 +81,23 @@ class Exchange {
   void ask(Swarm::Id id, std::uint64_t due_ns);
   void take_answer(Swarm::Id id, std::string_view answer);
   /// False: answers are missing.
-  bool run(double seconds);
+  bool ask_for(double seconds);
   bool await_answers();
   void show();
 
   const ExchangeOptions& options_;
   const Noun noun_;
-  Dialogue& dialogue_;
+  const std::unique_ptr<Dialogue> dialogue_;
   ServerProcess& server_;
   Progress& progress_;
   const Target target_;
   Swarm swarm_;
   std::vector<Peer> peers_;
   Histogram latency_;
-  bool asks_again_ = false;  ///< each answer brings the next request
+  Usage usage_;
+  bool whole_ = true;
+  std::uint64_t counted_from_ = 0;  ///< answers that were the warm-up's
+  bool asks_again_ = false;         ///< each answer brings the next request
   std::uint64_t asked_ = 0;
   std::uint64_t answered_ = 0;
   std::uint64_t wrong_ = 0;

@@ -30,7 +30,8 @@ Fanout::Fanout(const FanoutOptions& options, ServerProcess& server, Progress& pr
       stamps_(dialect_.spelling, options.size),
       swarm_(target_),
       log_(channels_of(options), options.channels),
-      subscribers_(options.subscribers) {
+      subscribers_(options.subscribers),
+      usage_(server) {
   const std::size_t smallest = Stamps::smallest(dialect_.spelling);
   if (options.size < smallest) {
     throw UsageFailure("--size: what a delivery is known by takes " + std::to_string(smallest) +
@@ -63,6 +64,9 @@ void Fanout::prepare() {
     log_.ignore(i);
   }
   delivered_ = expected_ = 0;
+  whole_ = publish_for(std::nullopt, options_.loop.warm_up_s);
+  latency_.clear();
+  counted_from_ = delivered_;
 }
 
 void Fanout::connect_all() {
@@ -110,17 +114,21 @@ std::size_t Fanout::count_current() const {
   return count;
 }
 
-Result Fanout::measure() {
-  bool whole = run(std::nullopt, options_.loop.warm_up_s);
-  latency_.clear();
-  const std::uint64_t before = delivered_;
-  const Usage usage(server_);
-  whole = whole && run(options_.bursts, options_.loop.duration_s);
+void Fanout::run(std::size_t parts) {
+  if (!whole_) return;
+  const std::uint64_t bursts = options_.bursts.value_or(0) / parts;
+  usage_.begin();
+  whole_ = publish_for(
+      options_.bursts ? std::optional(std::max<std::uint64_t>(1, bursts)) : std::nullopt,
+      options_.loop.duration_s / static_cast<double>(parts));
+  usage_.end();
+}
 
+Result Fanout::finish() {
   Result result;
-  const std::uint64_t delivered = delivered_ - before;
+  const std::uint64_t delivered = delivered_ - counted_from_;
   result.add("deliveries", static_cast<double>(delivered));
-  usage.add_to(result, "delivery", "deliveries", delivered);
+  usage_.add_to(result, "delivery", "deliveries", delivered);
   result.add_latency(latency_);
   add_memory(result, server_);
   settle(swarm_, *this);
@@ -134,11 +142,11 @@ Result Fanout::measure() {
   if (!result.faults.empty() && !last_other_.empty()) {
     result.faults.push_back("the server's last other message: " + shown(last_other_));
   }
-  if (!whole) server_.check_alive();
+  if (!whole_) server_.check_alive();
   return result;
 }
 
-bool Fanout::run(std::optional<std::uint64_t> bursts, double seconds) {
+bool Fanout::publish_for(std::optional<std::uint64_t> bursts, double seconds) {
   return options_.loop.rate ? run_schedule(*options_.loop.rate, seconds)
                             : run_bursts(bursts, seconds);
 }

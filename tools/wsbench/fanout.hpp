@@ -12,11 +12,13 @@
 #include "dialect.hpp"
 #include "histogram.hpp"
 #include "loop_options.hpp"
+#include "measurement.hpp"
 #include "progress.hpp"
 #include "result.hpp"
 #include "server_process.hpp"
 #include "stamp.hpp"
 #include "swarm.hpp"
+#include "usage.hpp"
 
 namespace wsbench {
 
@@ -32,15 +34,14 @@ struct FanoutOptions {
   double stalled_share = 0;  ///< of the subscribers; they stop reading before the warm-up
 };
 
-/// One run against one server: `prepare`, then `measure`.
-class Fanout {
+class Fanout final : public Measurement {
  public:
   Fanout(const FanoutOptions& options, ServerProcess& server, Progress& progress);
 
-  /// Connects everybody, and publishes until each subscriber has got something. Throws `Failure`.
-  void prepare();
-  /// Throws `Failure` if a connection is lost; what is missing becomes a fault of the result.
-  Result measure();
+  /// Connects everybody, publishes until each subscriber has got something, and warms up.
+  void prepare() override;
+  void run(std::size_t parts) override;
+  Result finish() override;
 
  private:
   friend class Swarm;  // tells what happens
@@ -81,7 +82,7 @@ class Fanout {
   void flush_publishers();
   bool await_deliveries();
   /// False: something is missing.
-  bool run(std::optional<std::uint64_t> bursts, double seconds);
+  bool publish_for(std::optional<std::uint64_t> bursts, double seconds);
   bool run_bursts(std::optional<std::uint64_t> bursts, double seconds);
   bool run_schedule(double rate, double seconds);
   void show(std::string_view what);
@@ -98,8 +99,11 @@ class Fanout {
   std::vector<Publisher> publishers_;
   std::vector<Swarm::Id> to_flush_;
   Histogram latency_;
-  std::uint64_t delivered_ = 0;  ///< each once
-  std::uint64_t expected_ = 0;   ///< by all messages so far
+  Usage usage_;
+  bool whole_ = true;
+  std::uint64_t counted_from_ = 0;  ///< deliveries that were the warm-up's
+  std::uint64_t delivered_ = 0;     ///< each once
+  std::uint64_t expected_ = 0;      ///< by all messages so far
   std::uint64_t published_ = 0;
   std::size_t opened_ = 0;
   std::string last_other_;  ///< a message without a payload of ours: a reply, an error

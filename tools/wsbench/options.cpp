@@ -83,6 +83,7 @@ struct CompareOptions {
   std::string floor;
   std::vector<std::string> names;
   std::size_t runs = 5;
+  std::size_t slices = 1;
   std::optional<int> server_cpu;
 };
 
@@ -99,6 +100,11 @@ CLI::App* add_compare(CLI::App& app, MeasureCommand& measure, CompareOptions& op
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--runs", options.runs, "Of each server")
+      ->check(kRuns)
+      ->capture_default_str();
+  command
+      ->add_option("--slices", options.slices,
+                   "Start all servers at once, and divide each run into so many parts in turn")
       ->check(kRuns)
       ->capture_default_str();
   add_cpus(*command, options.server_cpu, measure.client_cpu);
@@ -128,6 +134,10 @@ Comparison comparison_of(const CompareOptions& options, const std::vector<std::s
     contender.server.server_cpu = options.server_cpu;
     comparison.contenders.push_back(std::move(contender));
   }
+  comparison.slices = options.slices;
+  if (options.slices > 1 && !is_divisible(comparison.spec.what)) {
+    throw UsageFailure("--slices: such a run cannot be divided");
+  }
   return comparison;
 }
 
@@ -146,7 +156,7 @@ Comparison comparison_of(CaseSpec spec, const Place& place) {
   if (server.server_cpu && server.command.empty()) {
     throw UsageFailure("--server-cpu pins a server that --server starts");
   }
-  return {std::move(spec), {Contender{short_name(server), server, {}}}, {}};
+  return {std::move(spec), {Contender{short_name(server), server, {}}}, {}, 1};
 }
 
 }  // namespace

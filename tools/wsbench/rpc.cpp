@@ -92,10 +92,10 @@ class Rpc final : public Dialogue {
 
 }  // namespace
 
-Result measure_rpc(const RpcOptions& options, ServerProcess& server, Progress& progress) {
-  Rpc rpc(options);
-  Result result = Exchange(options.exchange, {"call", "calls"}, rpc, server, progress).measure();
-  return result;
+std::unique_ptr<Measurement> make_rpc(const RpcOptions& options, ServerProcess& server,
+                                      Progress& progress) {
+  return std::make_unique<Exchange>(options.exchange, Noun{"call", "calls"},
+                                    std::make_unique<Rpc>(options), server, progress);
 }
 
 }  // namespace wsbench

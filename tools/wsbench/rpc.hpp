@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "exchange.hpp"
@@ -15,6 +16,7 @@ struct RpcOptions {
   std::string method = "add";      ///< of two integers
 };
 
-Result measure_rpc(const RpcOptions& options, ServerProcess& server, Progress& progress);
+std::unique_ptr<Measurement> make_rpc(const RpcOptions& options, ServerProcess& server,
+                                      Progress& progress);
 
 }  // namespace wsbench

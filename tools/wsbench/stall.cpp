@@ -24,7 +24,8 @@ Result measure_stall(const StallOptions& options, ServerProcess& server, Progres
     for (const bool stalls : {pair % 2 == 1, pair % 2 == 0}) {
       Fanout fanout(stalls ? options.fanout : calm, server, progress);
       fanout.prepare();
-      Result run = fanout.measure();
+      fanout.run(1);
+      Result run = fanout.finish();
       for (const std::string& fault : run.faults) {
         result.faults.push_back((stalls ? "with the stall: " : "without a stall: ") + fault);
       }

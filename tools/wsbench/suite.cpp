@@ -107,7 +107,15 @@ std::vector<Bound> bounds_of(const toml::node* node, const CaseSpec& spec, const
   return bounds;
 }
 
-Comparison comparison_of(const toml::table& members, const std::vector<Contender>& servers) {
+std::size_t slices_of(Table& table, std::size_t otherwise) {
+  const auto slices =
+      table.get<std::int64_t>("slices").value_or(static_cast<std::int64_t>(otherwise));
+  if (slices < 1) table.fail("slices is less than 1");
+  return static_cast<std::size_t>(slices);
+}
+
+Comparison comparison_of(const toml::table& members, const std::vector<Contender>& servers,
+                         std::size_t slices) {
   Table table(members, "case " + std::string(members["name"].value_or("without a name")));
   Comparison comparison;
   const auto name = table.need<std::string>("name");
@@ -125,6 +133,10 @@ Comparison comparison_of(const toml::table& members, const std::vector<Contender
         comparison.contenders.end()) {
       table.fail("at_most: there is no server " + bound.to);
     }
+  }
+  comparison.slices = slices_of(table, is_divisible(comparison.spec.what) ? slices : 1);
+  if (comparison.slices > 1 && !is_divisible(comparison.spec.what)) {
+    table.fail("slices: such a run cannot be divided");
   }
   table.refuse_rest();
   return comparison;
@@ -151,12 +163,13 @@ Suite read_suite(const std::string& file) {
   };
   suite.client_cpu = cpu("client_cpu");
   const auto server_cpu = cpu("server_cpu");
+  const std::size_t slices = slices_of(top, 1);
   const auto servers = servers_of(top.take("server"), server_cpu, top);
   const toml::node* cases = top.take("case");
   if (cases == nullptr || !cases->is_array()) top.fail("there is no [[case]]");
   for (const toml::node& one : *cases->as_array()) {
     if (!one.is_table()) top.fail("case is no table");
-    suite.comparisons.push_back(comparison_of(*one.as_table(), servers));
+    suite.comparisons.push_back(comparison_of(*one.as_table(), servers, slices));
   }
   top.refuse_rest();
   return suite;

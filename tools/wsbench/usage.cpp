@@ -18,22 +18,30 @@ std::uint64_t own_cpu_ns() noexcept {
 
 }  // namespace
 
-Usage::Usage(const ServerProcess& server)
-    : server_(server),
-      begin_ns_(now_ns()),
-      client_cpu_ns_(own_cpu_ns()),
-      server_cpu_ns_(server.cpu_ns()) {}
+Usage::Amount Usage::now() const { return {now_ns(), own_cpu_ns(), server_.cpu_ns()}; }
+
+void Usage::begin() { begin_ = now(); }
+
+void Usage::end() {
+  const Amount end = now();
+  total_.time_ns += end.time_ns - begin_.time_ns;
+  total_.client_cpu_ns += end.client_cpu_ns - begin_.client_cpu_ns;
+  if (total_.server_cpu_ns && end.server_cpu_ns && begin_.server_cpu_ns) {
+    *total_.server_cpu_ns += *end.server_cpu_ns - *begin_.server_cpu_ns;
+  } else {
+    total_.server_cpu_ns.reset();
+  }
+}
 
 void Usage::add_to(Result& result, const std::string& one, const std::string& many,
                    std::uint64_t count) const {
-  const auto server_now = server_.cpu_ns();
-  const auto client = static_cast<double>(own_cpu_ns() - client_cpu_ns_);
-  const auto elapsed = static_cast<double>(std::max<std::uint64_t>(1, now_ns() - begin_ns_));
+  const auto client = static_cast<double>(total_.client_cpu_ns);
+  const auto elapsed = static_cast<double>(std::max<std::uint64_t>(1, total_.time_ns));
   const auto number = static_cast<double>(std::max<std::uint64_t>(1, count));
   result.add("elapsed_s", elapsed / static_cast<double>(kSecond));
   result.add(many + "_per_s", static_cast<double>(count) * static_cast<double>(kSecond) / elapsed);
-  if (server_now && server_cpu_ns_) {
-    const auto server = static_cast<double>(*server_now - *server_cpu_ns_);
+  if (total_.server_cpu_ns) {
+    const auto server = static_cast<double>(*total_.server_cpu_ns);
     result.add("server_cpu_ns_per_" + one, server / number);
     result.add("server_cpu_share", server / elapsed);
   }

@@ -1,4 +1,4 @@
-/// What a stretch of a run cost: time, and CPU of both ends.
+/// What stretches of a run cost: time, and CPU of both ends.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,24 @@ namespace wsbench {
 
 class Usage {
  public:
-  /// From now on.
-  explicit Usage(const ServerProcess& server);
-  /// Until now, for `count` things that are called `one` and `many`.
+  explicit Usage(const ServerProcess& server) noexcept : server_(server) {}
+  void begin();
+  void end();
+  /// For `count` things that are called `one` and `many`.
   void add_to(Result& result, const std::string& one, const std::string& many,
               std::uint64_t count) const;
 
  private:
+  struct Amount {
+    std::uint64_t time_ns = 0;
+    std::uint64_t client_cpu_ns = 0;
+    std::optional<std::uint64_t> server_cpu_ns = 0;
+  };
+  Amount now() const;
+
   const ServerProcess& server_;
-  std::uint64_t begin_ns_;
-  std::uint64_t client_cpu_ns_;
-  std::optional<std::uint64_t> server_cpu_ns_;
+  Amount begin_;
+  Amount total_;
 };
 
 /// Resident and private memory of the server, if its process is known.
