@@ -259,8 +259,7 @@ Bus::Membership* Bus::here() const noexcept {
 
 Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
   Membership* const here = this->here();
-  return here != nullptr && demand.shards.count() == 1 && demand.shards[here->shard_] ? here
-                                                                                      : nullptr;
+  return here != nullptr && demand.shards == ShardSet().set(here->shard_) ? here : nullptr;
 }
 
 bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source,
