@@ -64,6 +64,7 @@ class FrameReader {
   enum class Stage : std::uint8_t { header, data, control, finished };
 
   // Each takes what it can off the input. True: `read` is to return the event.
+  bool take_whole(std::span<std::byte>& input, FrameEvent& event);
   bool take_header(std::span<std::byte>& input, FrameEvent& event);
   bool take_data(std::span<std::byte>& input, FrameEvent& event);
   bool take_control(std::span<std::byte>& input, FrameEvent& event);

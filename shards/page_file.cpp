@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace webshocket::shards {
 
-PageFile::~PageFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
+PageFile::~PageFile() { close(); }
 
 std::optional<std::size_t> PageFile::place(const Run& run, std::size_t end) noexcept {
   Run::Placed& placed = run.placed_;
@@ -38,10 +37,16 @@ ssize_t PageFile::send(int socket, const FilePart& part) noexcept {
 }
 
 void PageFile::clear() noexcept {
+  if (is_unavailable_) return close();
   if (size_ == 0) return;
-  // Whole pages leave the file; none that a socket still refers to is changed.
-  if (::ftruncate(fd_, 0) != 0) is_unavailable_ = true;
   size_ = 0;
+  // Whole pages leave the file; none that a socket still refers to is changed.
+  if (::ftruncate(fd_, 0) != 0) close();
+}
+
+void PageFile::close() noexcept {
+  is_unavailable_ = true;
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
 bool PageFile::open() noexcept {

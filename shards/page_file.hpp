@@ -21,7 +21,8 @@ struct FilePart {
 /// goes from elsewhere.
 ///
 /// Writing to the file is a copy, too, so it pays only for much data and several recipients. If
-/// there is no such file to be had, nothing is worth it. One thread, with SIGPIPE blocked.
+/// there is no such file to be had, nothing is worth it. One thread, with SIGPIPE and SIGXFSZ
+/// blocked.
 class PageFile {
  public:
   /// Less is sent as fast from where it lies.
@@ -48,6 +49,7 @@ class PageFile {
 
  private:
   bool open() noexcept;
+  void close() noexcept;
   bool write(const Run& run, std::size_t size) noexcept;
 
   int fd_ = -1;

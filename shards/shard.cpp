@@ -51,11 +51,13 @@ struct Question {
   std::shared_ptr<webshocket::detail::Mailbox> home;
 };
 
-// A PageFile cannot send without raising it.
-void block_sigpipe() noexcept {
+// A PageFile has no other way to be told of a lost peer, or of a limit on files (setrlimit), by an
+// error only.
+void block_file_signals() noexcept {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGPIPE);
+  sigaddset(&signals, SIGXFSZ);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
@@ -103,7 +105,7 @@ void Shard::join() {
 }
 
 void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
-  block_sigpipe();
+  block_file_signals();
   const Current current(*this);
   Bus::Membership membership(*site_.bus, index_, *this);
   membership_ = &membership;

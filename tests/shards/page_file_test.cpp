@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -165,6 +167,28 @@ TEST_CASE("there is a bound to what is placed in one turn") {
   CHECK_FALSE(file.place(*fits_no_more.range.run, fits_no_more.range.end));
   file.clear();
   CHECK(file.place(*fits_no_more.range.run, fits_no_more.range.end));
+}
+
+TEST_CASE("where files may not be large, nothing is placed") {
+  Runs runs;
+  PageFile file;
+  const Shared shared(runs, 'a');
+  sigset_t blocked;
+  sigset_t before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGXFSZ);
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, &blocked, &before) == 0);
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const rlimit small{.rlim_cur = 1000, .rlim_max = limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const auto offset = file.place(*shared.range.run, shared.range.end);
+  CHECK(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  CHECK_FALSE(offset);
+
+  const timespec now{};
+  CHECK(::sigtimedwait(&blocked, nullptr, &now) == SIGXFSZ);
+  CHECK(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
 }
 
 TEST_CASE("an empty part is no reason to give up, what cannot be sent files is") {

@@ -116,11 +116,13 @@ std::size_t Fanout::count_current() const {
 
 void Fanout::run(std::size_t parts) {
   if (!whole_) return;
-  const std::uint64_t bursts = options_.bursts.value_or(0) / parts;
+  std::optional<std::uint64_t> bursts;
+  if (options_.bursts) {
+    bursts = *options_.bursts * (parts_run_ + 1) / parts - *options_.bursts * parts_run_ / parts;
+  }
+  ++parts_run_;
   usage_.begin();
-  whole_ = publish_for(
-      options_.bursts ? std::optional(std::max<std::uint64_t>(1, bursts)) : std::nullopt,
-      options_.loop.duration_s / static_cast<double>(parts));
+  whole_ = publish_for(bursts, options_.loop.duration_s / static_cast<double>(parts));
   usage_.end();
 }
 

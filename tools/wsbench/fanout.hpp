@@ -101,6 +101,7 @@ class Fanout final : public Measurement {
   Histogram latency_;
   Usage usage_;
   bool whole_ = true;
+  std::size_t parts_run_ = 0;
   std::uint64_t counted_from_ = 0;  ///< deliveries that were the warm-up's
   std::uint64_t delivered_ = 0;     ///< each once
   std::uint64_t expected_ = 0;      ///< by all messages so far
