@@ -35,7 +35,7 @@ std::size_t Outbox::gather(std::span<iovec> parts) noexcept {
 
 FilePart Outbox::front_in(PageFile& file) const noexcept {
   FilePart front;
-  for (std::size_t i = first_; i < items_.size(); ++i) {
+  for (std::size_t i = first_; i < items_.size() && front.size < PageFile::kMostSent; ++i) {
     const Item& item = items_[i];
     if (!item.run) break;
     const auto offset = file.place(*item.run, item.end);

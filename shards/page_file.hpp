@@ -27,6 +27,8 @@ class PageFile {
  public:
   /// Less is sent as fast from where it lies.
   static constexpr std::size_t kWorthSending = 16 * 1024;
+  /// More than a socket takes at once.
+  static constexpr std::size_t kMostSent = 4 * 1024 * 1024;
   static constexpr std::size_t kWorthPlacing = 4 * 1024;
   static constexpr std::uint32_t kWorthReferences = 16;
   static constexpr std::size_t kMostPlaced = 16 * 1024 * 1024;

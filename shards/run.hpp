@@ -60,7 +60,7 @@ class Run {
   std::shared_ptr<const Message> message_;
   std::span<const std::byte> large_;
   mutable Placed placed_;
-  std::uint32_t turn_ = 0;
+  std::uint64_t turn_ = 0;
   std::uint32_t references_ = 0;
 };
 
@@ -148,7 +148,7 @@ class Runs {
   void grow_index();
 
   std::size_t bytes_ = 0;
-  std::uint32_t turn_ = 0;
+  std::uint64_t turn_ = 0;
   std::vector<Open> open_;
   /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
