@@ -29,10 +29,6 @@ bool is_plain(const FrameHeader& header, Role role) noexcept {
          (header.opcode == Opcode::text || header.opcode == Opcode::binary);
 }
 
-std::size_t big_endian_16(const std::byte* at) noexcept {
-  return std::to_integer<std::size_t>(at[0]) << 8 | std::to_integer<std::size_t>(at[1]);
-}
-
 std::span<std::byte> take(std::span<std::byte>& input, std::size_t count) noexcept {
   const std::span<std::byte> taken = input.first(count);
   input = input.subspan(count);
@@ -78,30 +74,16 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
 // What nearly all input is, without a detour through members: the same as what the stages do with a
 // plain frame that lies whole in the input.
 bool FrameReader::take_whole(std::span<std::byte>& input, FrameEvent& event) {
-  if (!idle() || input.size() < FrameHeader::kMinSize + 2) return false;
-  const auto first = std::to_integer<unsigned>(input[0]);
-  const auto second = std::to_integer<unsigned>(input[1]);
-  const bool is_masked = role_ == Role::server;
-  if ((first != 0x81 && first != 0x82) || second >> 7 != (is_masked ? 1U : 0U)) return false;
-  std::size_t header = FrameHeader::kMinSize;
-  std::size_t length = second & 0x7F;
-  if (length == 127) return false;
-  if (length == 126) {
-    length = big_endian_16(&input[header]);
-    header += 2;
-    if (length < 126) return false;
-  }
-  const std::size_t key_at = header;
-  if (is_masked) header += std::tuple_size_v<MaskKey>;
-  if (input.size() < header + length || (max_message_ != 0 && length > max_message_)) return false;
-  const std::span<std::byte> payload = input.subspan(header, length);
-  if (is_masked) {
-    MaskKey key;
-    std::memcpy(key.data(), &input[key_at], key.size());
-    apply_mask(payload, key);
-  }
-  input = input.subspan(header + length);
-  opcode_ = static_cast<Opcode>(first & 0x0F);
+  if (!idle() || input.size() < FrameHeader::kMinSize) return false;
+  const std::size_t size = FrameHeader::size(input);
+  if (input.size() < size) return false;
+  const FrameHeader frame = FrameHeader::parse(input);
+  if (!is_plain(frame, role_) || !frame.minimal || frame.length > input.size() - size) return false;
+  if (max_message_ != 0 && frame.length > max_message_) return false;
+  take(input, size);
+  const std::span<std::byte> payload = take(input, static_cast<std::size_t>(frame.length));
+  if (frame.masked) apply_mask(payload, frame.key);
+  opcode_ = frame.opcode;
   compressed_ = false;
   return finish_message(payload, event);
 }

@@ -1,14 +1,9 @@
 #include "cases.hpp"
 
-#include "churn.hpp"
-#include "echo.hpp"
-#include "fanout.hpp"
-#include "rpc.hpp"
-
 namespace wsbench {
 namespace {
 
-/// nullptr: it is of another kind.
+/// nullptr: it cannot be divided.
 struct Maker {
   std::unique_ptr<Measurement> operator()(const FanoutOptions& options) const {
     return std::make_unique<Fanout>(options, server, progress);
@@ -43,15 +38,14 @@ bool is_divisible(const Case& what) noexcept {
 Result run_case(const Case& what, const ServerSpec& spec, Progress& progress) {
   ServerProcess server(spec);
   Result result;
-  if (const auto* idle = std::get_if<IdleOptions>(&what)) {
-    result = measure_idle(*idle, server, progress);
-  } else if (const auto* stall = std::get_if<StallOptions>(&what)) {
-    result = measure_stall(*stall, server, progress);
-  } else {
-    const auto measurement = make_measurement(what, server, progress);
+  if (const auto measurement = make_measurement(what, server, progress)) {
     measurement->prepare();
     measurement->run(1);
     result = measurement->finish();
+  } else if (const auto* idle = std::get_if<IdleOptions>(&what)) {
+    result = measure_idle(*idle, server, progress);
+  } else {
+    result = measure_stall(std::get<StallOptions>(what), server, progress);
   }
   server.stop();
   return result;

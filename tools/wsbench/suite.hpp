@@ -1,8 +1,9 @@
 /// A file of cases and servers, for comparing all of them with one command.
 ///
 ///     runs = 5
-///     slices = 20                      # each run, taken in turn by servers that all run; default:
-///     1 server_cpu = 0 client_cpu = 1
+///     slices = 20                      # of each run, taken in turn; default: 1
+///     server_cpu = 0
+///     client_cpu = 1
 ///
 ///     [[server]]
 ///     name = "ours"
