@@ -14,29 +14,7 @@ constexpr std::uint8_t kFin = 0x80;
 constexpr std::uint8_t kMask = 0x80;
 constexpr std::uint8_t kLength = 0x7F;
 
-std::uint64_t big_endian(std::span<const std::byte> bytes) noexcept {
-  std::uint64_t value = 0;
-  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::uint64_t>(byte);
-  return value;
-}
-
-std::size_t extra_length_bytes(std::byte second) noexcept {
-  switch (std::to_integer<std::uint8_t>(second) & kLength) {
-    case 126:
-      return 2;
-    case 127:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
 }  // namespace
-
-std::size_t FrameHeader::size(std::span<const std::byte> begin) noexcept {
-  const bool masked = (std::to_integer<std::uint8_t>(begin[1]) & kMask) != 0;
-  return kMinSize + extra_length_bytes(begin[1]) + (masked ? 4 : 0);
-}
 
 std::size_t FrameHeader::write(std::span<std::byte, kMaxSize> place) const noexcept {
   const std::size_t more = length < 126 ? 0 : length < 65536 ? 2 : 8;
@@ -49,24 +27,6 @@ std::size_t FrameHeader::write(std::span<std::byte, kMaxSize> place) const noexc
   }
   if (masked) std::memcpy(place.data() + 2 + more, key.data(), key.size());
   return 2 + more + (masked ? key.size() : 0);
-}
-
-FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept {
-  const auto first = std::to_integer<std::uint8_t>(bytes[0]);
-  const auto second = std::to_integer<std::uint8_t>(bytes[1]);
-  FrameHeader header;
-  header.opcode = static_cast<Opcode>(first & 0x0F);
-  header.fin = (first & kFin) != 0;
-  header.reserved = static_cast<std::uint8_t>(first >> 4 & 7);
-  header.masked = (second & kMask) != 0;
-  header.length = second & kLength;
-  const std::size_t extra = extra_length_bytes(bytes[1]);
-  if (extra != 0) {
-    header.length = big_endian(bytes.subspan(kMinSize, extra));
-    header.minimal = header.length >= (extra == 2 ? 126U : 65536U);
-  }
-  if (header.masked) std::memcpy(header.key.data(), bytes.data() + kMinSize + extra, 4);
-  return header;
 }
 
 struct HeaderJudge::Callbacks {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -51,7 +52,43 @@ struct FrameHeader {
   std::size_t write(std::span<std::byte, kMaxSize> place) const noexcept;
 
   bool control() const noexcept { return (static_cast<unsigned>(opcode) & 0x8U) != 0; }
+
+ private:
+  static constexpr std::uint8_t kFin = 0x80;
+  static constexpr std::uint8_t kMask = 0x80;
+  static constexpr std::uint8_t kLength = 0x7F;
+
+  static std::size_t extra_length_bytes(std::uint8_t short_length) noexcept {
+    return short_length < 126 ? 0 : short_length == 126 ? 2 : 8;
+  }
 };
+
+// For every frame that comes in.
+inline std::size_t FrameHeader::size(std::span<const std::byte> begin) noexcept {
+  const auto second = std::to_integer<std::uint8_t>(begin[1]);
+  return kMinSize + extra_length_bytes(second & kLength) + ((second & kMask) != 0 ? 4 : 0);
+}
+
+inline FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept {
+  const auto first = std::to_integer<std::uint8_t>(bytes[0]);
+  const auto second = std::to_integer<std::uint8_t>(bytes[1]);
+  FrameHeader header;
+  header.opcode = static_cast<Opcode>(first & 0x0F);
+  header.fin = (first & kFin) != 0;
+  header.reserved = static_cast<std::uint8_t>(first >> 4 & 7);
+  header.masked = (second & kMask) != 0;
+  header.length = second & kLength;
+  const std::size_t extra = extra_length_bytes(second & kLength);
+  if (extra != 0) {
+    header.length = 0;
+    for (const std::byte byte : bytes.subspan(kMinSize, extra)) {
+      header.length = header.length << 8 | std::to_integer<std::uint64_t>(byte);
+    }
+    header.minimal = header.length >= (extra == 2 ? 126U : 65536U);
+  }
+  if (header.masked) std::memcpy(header.key.data(), bytes.data() + kMinSize + extra, 4);
+  return header;
+}
 
 /// wslay's judgement on the headers of one connection, in their order: reserved bits, opcodes, the
 /// rules of fragments and control frames, the masking that the role demands.

@@ -41,6 +41,8 @@ FrameReader::FrameReader(Role role) noexcept : role_(role) {}
 
 FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_message,
                              PerMessageDeflate* deflate) {
+  FrameEvent event;
+  if (take_whole(input, max_message, event)) return event;
   max_message_ = max_message;
   deflate_ = deflate;
   inflated_.release(kKeptMemory);
@@ -48,8 +50,6 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
     message_.clear();
     delivered_ = false;
   }
-  FrameEvent event;
-  if (take_whole(input, event)) return event;
   for (;;) {
     bool done = false;
     switch (stage_) {
@@ -73,19 +73,18 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
 
 // What nearly all input is, without a detour through members: the same as what the stages do with a
 // plain frame that lies whole in the input.
-bool FrameReader::take_whole(std::span<std::byte>& input, FrameEvent& event) {
+bool FrameReader::take_whole(std::span<std::byte>& input, std::size_t max_message,
+                             FrameEvent& event) {
   if (!idle() || input.size() < FrameHeader::kMinSize) return false;
   const std::size_t size = FrameHeader::size(input);
   if (input.size() < size) return false;
   const FrameHeader frame = FrameHeader::parse(input);
   if (!is_plain(frame, role_) || !frame.minimal || frame.length > input.size() - size) return false;
-  if (max_message_ != 0 && frame.length > max_message_) return false;
+  if (max_message != 0 && frame.length > max_message) return false;
   take(input, size);
   const std::span<std::byte> payload = take(input, static_cast<std::size_t>(frame.length));
   if (frame.masked) apply_mask(payload, frame.key);
-  opcode_ = frame.opcode;
-  compressed_ = false;
-  return finish_message(payload, event);
+  return hand_out(frame.opcode, payload, false, event);
 }
 
 bool FrameReader::take_header(std::span<std::byte>& input, FrameEvent& event) {
@@ -198,11 +197,16 @@ bool FrameReader::finish_message(std::span<std::byte> payload, FrameEvent& event
     event.compressed_size = payload.size();
     if (!inflate(payload, event)) return true;
   }
-  if (opcode_ == Opcode::text && !is_checked && !is_text(as_text(payload))) {
+  return hand_out(opcode_, payload, is_checked, event);
+}
+
+bool FrameReader::hand_out(Opcode opcode, std::span<std::byte> payload, bool is_checked,
+                           FrameEvent& event) noexcept {
+  if (opcode == Opcode::text && !is_checked && !is_text(as_text(payload))) {
     return fail(event, CloseCode::invalid_data, kNoText);
   }
   event.kind = FrameEvent::Kind::message;
-  event.opcode = opcode_;
+  event.opcode = opcode;
   event.payload = payload;
   return true;
 }

@@ -1,6 +1,7 @@
 /// The masking of RFC 6455, section 5.3.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
@@ -18,12 +19,11 @@ using MaskKey = std::array<std::byte, 4>;
 /// payload.
 inline void apply_mask(std::span<std::byte> bytes, MaskKey key,
                        std::uint64_t position = 0) noexcept {
-  MaskKey turned;
-  for (std::size_t i = 0; i < 4; ++i) turned[i] = key[(position + i) % 4];
-  std::array<std::byte, 8> doubled;
-  std::memcpy(doubled.data(), turned.data(), 4);
-  std::memcpy(doubled.data() + 4, turned.data(), 4);
-  const auto pattern = std::bit_cast<std::uint64_t>(doubled);
+  if (const auto turn = static_cast<std::ptrdiff_t>(position % key.size()); turn != 0) {
+    std::rotate(key.begin(), key.begin() + turn, key.end());
+  }
+  const auto half = std::bit_cast<std::uint32_t>(key);
+  const std::uint64_t pattern = std::uint64_t{half} << 32 | half;
 
   std::byte* at = bytes.data();
   const std::size_t words = bytes.size() / 8;
@@ -33,7 +33,7 @@ inline void apply_mask(std::span<std::byte> bytes, MaskKey key,
     word ^= pattern;
     std::memcpy(at + 8 * i, &word, 8);
   }
-  for (std::size_t i = 8 * words; i < bytes.size(); ++i) at[i] ^= turned[i % 4];
+  for (std::size_t i = 8 * words; i < bytes.size(); ++i) at[i] ^= key[i % 4];
 }
 
 /// Where a client's frames get their mask keys from: refers to a generator that outlives it and is

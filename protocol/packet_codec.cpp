@@ -364,12 +364,6 @@ bool encode_value(Format format, Payload value, Buffer& out) noexcept {
   });
 }
 
-void PlainSink::string(std::string_view text) {
-  if (is_text(text)) return show(Opcode::text, std::as_bytes(std::span(text)));
-  const std::string repaired = repair_utf8(text);
-  show(Opcode::text, std::as_bytes(std::span(repaired)));
-}
-
 std::optional<Opcode> encode_raw(Payload data, Buffer& out) noexcept {
   std::optional<Opcode> opcode;
   encode(Format::raw, out, [&](auto) {

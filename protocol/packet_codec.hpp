@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <webshocket/packet.hpp>
@@ -22,6 +23,8 @@
 #include <webshocket/value.hpp>
 
 #include "protocol/buffer.hpp"
+#include "protocol/text.hpp"
+#include "protocol/utf8.hpp"
 
 namespace webshocket::protocol {
 
@@ -52,49 +55,25 @@ bool encode_packet(Format format, const Packet& packet, Buffer& out) noexcept;
 /// A value alone, no packet around it.
 bool encode_value(Format format, Payload value, Buffer& out) noexcept;
 
-/// What a plain payload is on a raw connection, where it lies: `show(opcode, bytes)` is called
-/// once. REQUIRES: `data.is_plain()`.
+/// What a string or bytes are on a raw connection, where they lie: `show(opcode, bytes)` is called
+/// once, unless the payload is something else. Text that is no UTF-8 is shown repaired.
 template <class Show>
-void show_raw(Payload data, Show&& show);
+bool show_raw(Payload data, Show&& show) {
+  if (data.is_binary()) {
+    show(Opcode::binary, data.bytes());
+  } else if (!data.is_string()) {
+    return false;
+  } else if (is_text(data.string())) {
+    show(Opcode::text, data.bytes());
+  } else {
+    const std::string repaired = repair_utf8(data.string());
+    show(Opcode::text, std::as_bytes(std::span(repaired)));
+  }
+  return true;
+}
 
 /// For `Format::raw`: bytes as BINARY, a string as TEXT, any other value as JSON TEXT. Nothing
 /// where the other encoders return false.
 std::optional<Opcode> encode_raw(Payload data, Buffer& out) noexcept;
-
-/// Shows a plain payload's one event. Text that is no UTF-8 is shown repaired.
-class PlainSink : public Sink {
- public:
-  void string(std::string_view text) final;
-  void binary(std::span<const std::byte> bytes) final { show(Opcode::binary, bytes); }
-  // A plain payload has no other events.
-  void null() final {}
-  void boolean(bool) final {}
-  void integer(std::int64_t) final {}
-  void unsigned_integer(std::uint64_t) final {}
-  void real(double) final {}
-  void ext(std::int8_t, std::span<const std::byte>) final {}
-  void begin_array(std::size_t) final {}
-  void end_array() final {}
-  void begin_map(std::size_t) final {}
-  void end_map() final {}
-
- protected:
-  ~PlainSink() = default;
-  virtual void show(Opcode opcode, std::span<const std::byte> bytes) = 0;
-};
-
-template <class Show>
-void show_raw(Payload data, Show&& show) {
-  class Shower final : public PlainSink {
-   public:
-    explicit Shower(Show& its_show) noexcept : show_(its_show) {}
-
-   private:
-    void show(Opcode opcode, std::span<const std::byte> bytes) override { show_(opcode, bytes); }
-    Show& show_;
-  };
-  Shower shower(show);
-  data.write(shower);
-}
 
 }  // namespace webshocket::protocol

@@ -11,8 +11,6 @@ namespace webshocket::shards {
 namespace {
 
 constexpr std::size_t kInflatedPerTurn = 256 * 1024;
-/// So much is cheaper to send than to copy.
-constexpr std::size_t kSentAtOnce = 16 * 1024;
 /// So much in answer to one read is sent before the next socket is read, while it is in the cache.
 constexpr std::size_t kAnsweredAtOnce = 8 * 1024;
 
@@ -293,10 +291,9 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
 
 // --- output -----------------------------------------------------------------------------------
 
-Outbox& Endpoint::outbox() {
+void Endpoint::begin_outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
   settle_burst();
-  return *outbox_;
 }
 
 void Endpoint::settle_burst() noexcept {
@@ -306,11 +303,9 @@ void Endpoint::settle_burst() noexcept {
   burst_ = {};
 }
 
-Endpoint::Body Endpoint::body_of(std::span<const std::byte> message, Compress choice) {
+Endpoint::Body Endpoint::deflated(std::span<const std::byte> message, Compress choice) {
   const Compression& settings = rules().compression;
-  if (deflate_ == nullptr || !protocol::is_worth_deflating(settings, choice, message.size())) {
-    return {message};
-  }
+  if (!protocol::is_worth_deflating(settings, choice, message.size())) return {message};
   protocol::Buffer& deflated = reactor_.deflate_scratch();
   if (!deflate_->deflate(message, settings, deflated)) return {message};
   auto& counters = reactor_.counters();
@@ -320,9 +315,9 @@ Endpoint::Body Endpoint::body_of(std::span<const std::byte> message, Compress ch
   return {deflated.span(), true};
 }
 
-void Endpoint::write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
+void Endpoint::write_large(Opcode opcode, const Body& body, std::size_t fragment_size) {
   std::size_t sent = 0;
-  if (body.bytes.size() >= kSentAtOnce && !has_output() && tls_ == nullptr) {
+  if (!has_output() && tls_ == nullptr) {
     sent = send_at_once(opcode, body, fragment_size);
     if (phase_ == Phase::doomed) return;
     if (sent == protocol::framed_size(body.bytes.size(), fragment_size)) return;
@@ -361,11 +356,6 @@ std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
   }
   count_sent(static_cast<std::size_t>(sent));
   return static_cast<std::size_t>(sent);
-}
-
-void Endpoint::has_written(std::size_t own_bytes_before) noexcept {
-  reactor_.count_outbox(own_bytes_before, outbox_->own_bytes());
-  reactor_.mark_dirty(*this);
 }
 
 void Endpoint::drop_unsent() noexcept {

@@ -24,6 +24,7 @@
 
 #include "protocol/frame_header.hpp"
 #include "protocol/frame_reader.hpp"
+#include "protocol/frame_writer.hpp"
 #include "protocol/mask.hpp"
 #include "protocol/per_message_deflate.hpp"
 #include "shards/loop.hpp"
@@ -160,6 +161,9 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   // --- output -----------------------------------------------------------------------------------
 
+  /// So much is cheaper to send than to copy.
+  static constexpr std::size_t kSentAtOnce = 16 * 1024;
+
   /// A message as it is to be framed.
   struct Body {
     std::span<const std::byte> bytes;
@@ -176,11 +180,16 @@ class Endpoint : private webshocket::detail::TimerNode {
   };
 
   bool has_output() const noexcept { return outbox_ != nullptr || burst_.run; }
-  Outbox& outbox();
+  Outbox& outbox() {
+    if (outbox_ == nullptr || burst_.run) begin_outbox();
+    return *outbox_;
+  }
   void settle_burst() noexcept;
   /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
   /// `deflate_->forget()` be called. What it shows holds until the next call on this thread.
-  Body body_of(std::span<const std::byte> message, Compress choice);
+  Body body_of(std::span<const std::byte> message, Compress choice) {
+    return deflate_ == nullptr ? Body{message} : deflated(message, choice);
+  }
   template <class Write>
   void write(Write&& write) {
     Outbox& to = outbox();
@@ -190,7 +199,12 @@ class Endpoint : private webshocket::detail::TimerNode {
   }
   /// A large message that nothing waits in front of goes to the socket from where it lies; what
   /// that leaves, and any other one, is written to the outbox.
-  void write_message(Opcode opcode, const Body& body, std::size_t fragment_size);
+  void write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
+    if (body.bytes.size() >= kSentAtOnce) return write_large(opcode, body, fragment_size);
+    write([&](protocol::Buffer& out) {
+      protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
+    });
+  }
   void flush() noexcept;
   void drop_unsent() noexcept;
   void begin_close(CloseCode code, std::string_view reason) noexcept;
@@ -232,12 +246,18 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// It waits, in front of the parser.
   void hold_back(std::span<const std::byte> input);
   void settle_reader() noexcept;
-  void has_written(std::size_t own_bytes_before) noexcept;
+  void has_written(std::size_t own_bytes_before) noexcept {
+    reactor_.count_outbox(own_bytes_before, outbox_->own_bytes());
+    if (!is_dirty) reactor_.mark_dirty(*this);
+  }
   void fire() noexcept override;
   std::chrono::nanoseconds ping_interval() const noexcept {
     return spread_heartbeat(rules().ping_interval, heartbeat_seed());
   }
   void check_heartbeat() noexcept;
+  void begin_outbox();
+  Body deflated(std::span<const std::byte> message, Compress choice);
+  void write_large(Opcode opcode, const Body& body, std::size_t fragment_size);
   /// How much of it the socket has taken.
   std::size_t send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size) noexcept;
   void flush_burst() noexcept;

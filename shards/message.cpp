@@ -97,10 +97,8 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
         }
       }
     };
-    if (twins.front() == Form::raw && content.packet == nullptr && content.data.is_plain()) {
-      protocol::show_raw(content.data, frame_all);
-      continue;
-    }
+    const bool as_it_lies = twins.front() == Form::raw && content.packet == nullptr;
+    if (as_it_lies && protocol::show_raw(content.data, frame_all)) continue;
     scratch.clear();
     const std::optional<Opcode> opcode =
         shards::encode(source, channel, addressed_content, twins.front(), scratch);

@@ -17,10 +17,6 @@ void Outbox::push(const Range& range) {
   items_.push_back({range.run, range.begin, range.end});
 }
 
-void Outbox::push_own(std::size_t offset, std::size_t size) {
-  if (size != 0) push({RunRef(), offset, offset + size});
-}
-
 std::size_t Outbox::gather(std::span<iovec> parts) noexcept {
   std::size_t count = 0;
   for (std::size_t i = first_; i < items_.size() && count < parts.size(); ++i, ++count) {

@@ -68,7 +68,15 @@ class Outbox {
   static constexpr std::size_t kItemsKept = 256;
   static constexpr std::size_t kWorthMoving = 64 * 1024;
 
-  void push_own(std::size_t offset, std::size_t size);
+  void push_own(std::size_t offset, std::size_t size) {
+    if (size == 0) return;
+    if (!empty() && !items_.back().run && items_.back().end == offset) {
+      items_.back().end += size;
+    } else {
+      items_.push_back({RunRef(), offset, offset + size});
+    }
+    bytes_ += size;
+  }
   /// From the front of an item to the end of the message that is there.
   static std::size_t rest_of_message(const Item& item, std::size_t offset) noexcept;
   void reclaim() noexcept;

@@ -86,13 +86,17 @@ void TcpConnection::do_release() noexcept {
 
 // --- output -----------------------------------------------------------------------------------
 
-bool TcpConnection::admit(std::size_t size) noexcept {
+inline bool TcpConnection::fits(std::size_t size) const noexcept {
   const std::size_t limit = shard().config().outbox_limit;
-  if (limit == 0 || outbox_bytes() == 0 || outbox_bytes() + size <= limit) return true;
+  const std::size_t waiting = outbox_bytes();
+  return waiting == 0 || waiting + size <= limit || limit == 0;
+}
+
+bool TcpConnection::make_room(std::size_t size) noexcept {
   // The burst of one turn is no sign of a slow reader: let the socket take what it can first.
   flush();
   if (phase_ != Phase::open) return false;
-  if (outbox_bytes() == 0 || outbox_bytes() + size <= limit) return true;
+  if (fits(size)) return true;
   shard().counters().slow_consumers.add();
   close_slow("outbox_limit reached");
   return false;
@@ -137,23 +141,20 @@ bool TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form 
 
 SendStatus TcpConnection::do_send(const Content& content, std::size_t fragment_size) {
   if (phase_ != Phase::open) return SendStatus::dropped;
+  SendStatus status = SendStatus::dropped;
   const auto send = [&](Opcode opcode, std::span<const std::byte> message) {
-    return send_message(opcode, message, content.compress, fragment_size);
+    status = send_message(opcode, message, content.compress, fragment_size);
   };
-  if (content.packet == nullptr && format() == Format::raw && content.data.is_plain()) {
-    SendStatus status = SendStatus::dropped;
-    protocol::show_raw(content.data, [&](Opcode opcode, std::span<const std::byte> message) {
-      status = send(opcode, message);
-    });
-    return status;
-  }
+  const bool as_it_lies = content.packet == nullptr && format() == Format::raw;
+  if (as_it_lies && protocol::show_raw(content.data, send)) return status;
   protocol::Buffer& scratch = shard().scratch();
   const auto opcode = encode(PacketSource::custom, std::nullopt, content, form(), scratch);
   if (!opcode) {
     throw PacketError("the value cannot be written in the connection's format, " +
                       std::string(to_string(format())));
   }
-  return send(*opcode, scratch.span());
+  send(*opcode, scratch.span());
+  return status;
 }
 
 SendStatus TcpConnection::send_message(Opcode opcode, std::span<const std::byte> message,

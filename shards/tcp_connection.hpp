@@ -183,7 +183,9 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   SendStatus send_message(Opcode opcode, std::span<const std::byte> message, Compress compress,
                           std::size_t fragment_size);
-  bool admit(std::size_t size) noexcept;
+  bool admit(std::size_t size) noexcept { return fits(size) || make_room(size); }
+  bool fits(std::size_t size) const noexcept;
+  bool make_room(std::size_t size) noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;
 

@@ -47,9 +47,11 @@ namespace detail {
 template <class T>
 constexpr bool is_writable();
 
-/// A string, or bytes: one event, that shows them where they lie.
+/// Is told as a string, or as bytes, where it lies.
 template <class T>
-constexpr bool is_plain();
+constexpr bool is_string();
+template <class T>
+constexpr bool is_binary();
 
 template <class T>
 void write(Sink& sink, const T& value);
@@ -70,20 +72,50 @@ class Payload {
  public:
   Payload() noexcept : Payload(nullptr) {}
   Payload(std::nullptr_t) noexcept
-      : object_(nullptr), write_([](Sink& sink, const void*) { sink.null(); }), is_plain_(false) {}
+      : object_(nullptr), write_([](Sink& sink, const void*) { sink.null(); }) {}
 
   template <class T>
   requires(!std::same_as<std::remove_cvref_t<T>, Payload> &&
            !std::same_as<std::remove_cvref_t<T>, std::nullptr_t> && Writable<T>)
       Payload(const T& object)
   noexcept  // NOLINT(google-explicit-constructor): that is what it is for
-      : object_(address(object)), write_(&write_as<T>), is_plain_(detail::is_plain<T>()) {}
+      : Payload(of(object)) {}
 
-  void write(Sink& sink) const { write_(sink, object_); }
-  /// It is a string or bytes.
-  bool is_plain() const noexcept { return is_plain_; }
+  void write(Sink& sink) const {
+    if (write_ != nullptr) return write_(sink, object_);
+    if (is_string_) return sink.string(string());
+    sink.binary(bytes());
+  }
+
+  bool is_string() const noexcept { return write_ == nullptr && is_string_; }
+  bool is_binary() const noexcept { return write_ == nullptr && !is_string_; }
+  /// REQUIRES: it is a string.
+  std::string_view string() const noexcept { return {static_cast<const char*>(object_), size_}; }
+  /// Of a string or of bytes. REQUIRES: it is one of them.
+  std::span<const std::byte> bytes() const noexcept {
+    return {static_cast<const std::byte*>(object_), size_};
+  }
 
  private:
+  using Write = void(Sink&, const void*);
+
+  Payload(const void* object, Write* how) noexcept : object_(object), write_(how) {}
+  Payload(const void* object, std::size_t size, bool is_string) noexcept
+      : object_(object), size_(size), is_string_(is_string) {}
+
+  template <class T>
+  static Payload of(const T& object) noexcept {
+    if constexpr (detail::is_string<T>()) {
+      const std::string_view text(object);
+      return {text.data(), text.size(), true};
+    } else if constexpr (detail::is_binary<T>()) {
+      const std::span<const std::byte> bytes(object);
+      return {bytes.data(), bytes.size(), false};
+    } else {
+      return {address(object), &write_as<T>};
+    }
+  }
+
   // An array decays to a pointer to its first element elsewhere; here its own address is right.
   template <class T>
   static const void* address(const T& object) noexcept {
@@ -96,8 +128,9 @@ class Payload {
   }
 
   const void* object_;
-  void (*write_)(Sink&, const void*);
-  bool is_plain_;
+  Write* write_ = nullptr;  ///< none: a string or bytes, so many at `object_`
+  std::size_t size_ = 0;
+  bool is_string_ = false;
 };
 
 namespace detail {

@@ -112,9 +112,18 @@ constexpr bool is_writable() {
 }
 
 template <class T>
-constexpr bool is_plain() {
-  if constexpr (HasWriteFunction<T> || HasWriteMember<T> || HasFields<T>) return false;
-  return StringLike<T> || BytesLike<T>;
+constexpr bool has_own_way() {
+  return HasWriteFunction<T> || HasWriteMember<T> || HasFields<T>;
+}
+
+template <class T>
+constexpr bool is_string() {
+  return StringLike<T> && !has_own_way<T>();
+}
+
+template <class T>
+constexpr bool is_binary() {
+  return BytesLike<T> && !StringLike<T> && !has_own_way<T>();
 }
 
 template <class T>
