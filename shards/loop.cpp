@@ -1,7 +1,8 @@
 #include "shards/loop.hpp"
 
-#include <unistd.h>
+#include <sys/timerfd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -19,17 +20,18 @@ namespace {
 
 }  // namespace
 
-Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (epoll_ < 0) refuse(std::strerror(errno));
-  if (const int error = uv_loop_init(&loop_); error != 0) {
-    ::close(epoll_);
-    refuse(uv_strerror(error));
-  }
+Loop::Loop()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      alarm_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+  if (!epoll_.is_open() || !alarm_.is_open()) refuse(std::strerror(errno));
+  if (const int error = uv_loop_init(&loop_); error != 0) refuse(uv_strerror(error));
   epoll_event libuv{.events = EPOLLIN, .data = {.ptr = nullptr}};
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, uv_backend_fd(&loop_), &libuv) != 0) {
+  // Told of once each time it goes off: there is nothing to read, and nobody to call.
+  epoll_event alarm{.events = EPOLLIN | EPOLLET, .data = {.ptr = &alarm_}};
+  if (::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, uv_backend_fd(&loop_), &libuv) != 0 ||
+      ::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, alarm_.fd(), &alarm) != 0) {
     const int error = errno;
     uv_loop_close(&loop_);
-    ::close(epoll_);
     refuse(std::strerror(error));
   }
 }
@@ -37,7 +39,17 @@ Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
 Loop::~Loop() {
   [[maybe_unused]] const int error = uv_loop_close(&loop_);
   assert(error == 0 && "a handle was not closed");
-  ::close(epoll_);
+}
+
+void Loop::set_alarm(std::chrono::steady_clock::time_point when) noexcept {
+  using std::chrono::nanoseconds, std::chrono::seconds;
+  itimerspec wanted{};  // of zeroes: none
+  if (when != std::chrono::steady_clock::time_point::max()) {
+    const auto since = std::max<nanoseconds>(when.time_since_epoch(), nanoseconds(1));
+    const auto whole = std::chrono::floor<seconds>(since);
+    wanted.it_value = {.tv_sec = whole.count(), .tv_nsec = (since - whole).count()};
+  }
+  ::timerfd_settime(alarm_.fd(), TFD_TIMER_ABSTIME, &wanted, nullptr);
 }
 
 void Loop::run() noexcept {
@@ -54,16 +66,17 @@ void Loop::run() noexcept {
 void Loop::finish() noexcept { uv_run(&loop_, UV_RUN_DEFAULT); }
 
 bool Loop::dispatch(int timeout) noexcept {
-  const int count = ::epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()), timeout);
+  const int count = ::epoll_wait(epoll_.fd(), ready_.data(), static_cast<int>(ready_.size()), timeout);
   to_call_ = std::span(ready_).first(count < 0 ? 0 : static_cast<std::size_t>(count));
   bool is_libuv_ready = false;
   while (!to_call_.empty()) {
     const epoll_event& event = to_call_.front();
-    auto* poll = static_cast<Poll*>(event.data.ptr);
+    void* const source = event.data.ptr;
     const std::uint32_t seen = event.events;
     to_call_ = to_call_.subspan(1);
-    if (poll != nullptr) {
-      poll->call(seen);
+    if (source == &alarm_) continue;
+    if (source != nullptr) {
+      static_cast<Poll*>(source)->call(seen);
     } else if (seen != 0) {
       is_libuv_ready = true;
     }
@@ -87,14 +100,14 @@ bool Poll::set(std::uint32_t events) noexcept {
   if (events == events_) return true;
   epoll_event wanted{.events = events, .data = {.ptr = this}};
   const int operation = events_ == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-  if (::epoll_ctl(loop_->epoll_, operation, fd_, &wanted) != 0) return false;
+  if (::epoll_ctl(loop_->epoll_.fd(), operation, fd_, &wanted) != 0) return false;
   events_ = events;
   return true;
 }
 
 void Poll::stop() noexcept {
   if (std::exchange(events_, 0) == 0) return;
-  ::epoll_ctl(loop_->epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+  ::epoll_ctl(loop_->epoll_.fd(), EPOLL_CTL_DEL, fd_, nullptr);
   loop_->forget(*this);
 }
 

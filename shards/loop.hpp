@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <span>
 
+#include "shards/socket.hpp"
+
 namespace webshocket::shards {
 
 class Poll;
@@ -43,6 +45,10 @@ class Loop {
   }
   /// While it is true, the loop does not sleep.
   void set_awake(bool awake) noexcept { is_awake_ = awake; }
+  /// A turn begins when it is `when`, if not earlier; `max()`: for that the loop need not wake up.
+  /// For what a loop waits for all the time: an alarm costs a system call when it is set, a
+  /// `Timer` makes each sleep dearer.
+  void set_alarm(std::chrono::steady_clock::time_point when) noexcept;
 
   uv_loop_t* get() noexcept { return &loop_; }
 
@@ -55,7 +61,8 @@ class Loop {
   void forget(const Poll& poll) noexcept;
 
   uv_loop_t loop_;
-  int epoll_;
+  Socket epoll_;
+  Socket alarm_;
   bool is_stopped_ = false;
   bool is_awake_ = false;
   void* owner_ = nullptr;

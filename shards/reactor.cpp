@@ -22,13 +22,11 @@ Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanosecon
 void Reactor::open_handles() noexcept {
   wake_.open(loop_, inbox_.descriptor());
   wake_.watch<&Reactor::on_wake>(*this, Poll::kReadable);
-  timer_.open(loop_);
   loop_.at_end_of_turn<&Reactor::end_turn>(*this);
 }
 
 void Reactor::close_handles() noexcept {
   wake_.stop();
-  timer_.close();
   loop_.finish();
 }
 
@@ -108,10 +106,6 @@ void Reactor::run_controls() noexcept {
   }
 }
 
-void Reactor::on_timer() noexcept {
-  timer_due_ = Clock::time_point::max();
-}  // end_turn fires what is due
-
 void Reactor::end_turn() noexcept {
   if (inbox_left_) drain_inbox();
   going_.insert(going_.end(), next_turn_.begin(), next_turn_.end());
@@ -129,7 +123,7 @@ void Reactor::end_turn() noexcept {
   settle();
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + runs_.bytes());
-  arm_timer();
+  set_alarm(now);
   loop_.set_awake(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
   now_ = {};
 }
@@ -189,16 +183,13 @@ void Reactor::report(std::string_view what, const std::exception_ptr& error) noe
   log(LogLevel::error, std::string(what) + ": " + webshocket::detail::describe_exception(error));
 }
 
-void Reactor::arm_timer() noexcept {
-  auto due = timers_.empty() ? Clock::time_point::max() : timers_.next_due();
-  due = std::min(due, settle_due());
-  if (due == timer_due_) return;
-  timer_due_ = due;
-  if (due == Clock::time_point::max()) {
-    timer_.stop();
-  } else {
-    timer_.start<&Reactor::on_timer>(*this, due - Clock::now());
-  }
+void Reactor::set_alarm(Clock::time_point now) noexcept {
+  if (alarm_ <= now) alarm_ = Clock::time_point::max();  // it has gone off
+  const auto due = timers_.empty() ? settle_due() : std::min(timers_.next_due(), settle_due());
+  // One that comes too early does no harm, and is cheaper than to set another each time.
+  if (due >= alarm_) return;
+  alarm_ = due;
+  loop_.set_alarm(due);
 }
 
 Reactor::Clock::time_point Reactor::now() const noexcept {

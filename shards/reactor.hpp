@@ -218,20 +218,18 @@ class Reactor : public webshocket::detail::Hub {
   static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
   void on_wake(std::uint32_t events) noexcept;
-  void on_timer() noexcept;
   void end_turn() noexcept;
   bool work_left() const noexcept;
   void run_round();
   void run_securing() noexcept;
   bool has_securing() const noexcept { return !begun_securing_.empty() || !new_securing_.empty(); }
-  void arm_timer() noexcept;
+  void set_alarm(Clock::time_point now) noexcept;
 
   const std::size_t inbound_limit_;
   const std::chrono::nanoseconds securing_budget_;
   bool is_over_ = false;
   Poll wake_;
-  Timer timer_;
-  Clock::time_point timer_due_ = Clock::time_point::max();
+  Clock::time_point alarm_ = Clock::time_point::max();
   mutable Clock::time_point now_{};
 
   std::vector<std::function<void()>> deferred_;
