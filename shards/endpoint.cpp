@@ -296,8 +296,7 @@ void Endpoint::begin_outbox() {
   settle_burst();
 }
 
-void Endpoint::settle_burst() noexcept {
-  if (!burst_.run) return;
+void Endpoint::move_burst_to_outbox() noexcept {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
   outbox_->push({std::move(burst_.run), burst_.begin, burst_.end});
   burst_ = {};
@@ -423,7 +422,8 @@ void Endpoint::flush_burst() noexcept {
   if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
   if (sent > 0) count_sent(static_cast<std::size_t>(sent));
   if (sent == static_cast<ssize_t>(size)) {
-    burst_ = {};
+    burst_.run.reset();
+    burst_.begin = burst_.end = 0;
   } else {
     settle_burst();
     if (sent > 0) outbox_->consume(static_cast<std::size_t>(sent));

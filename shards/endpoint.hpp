@@ -184,7 +184,9 @@ class Endpoint : private webshocket::detail::TimerNode {
     if (outbox_ == nullptr || burst_.run) begin_outbox();
     return *outbox_;
   }
-  void settle_burst() noexcept;
+  void settle_burst() noexcept {
+    if (burst_.run) move_burst_to_outbox();
+  }
   /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
   /// `deflate_->forget()` be called. What it shows holds until the next call on this thread.
   Body body_of(std::span<const std::byte> message, Compress choice) {
@@ -256,6 +258,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   }
   void check_heartbeat() noexcept;
   void begin_outbox();
+  void move_burst_to_outbox() noexcept;
   Body deflated(std::span<const std::byte> message, Compress choice);
   void write_large(Opcode opcode, const Body& body, std::size_t fragment_size);
   /// How much of it the socket has taken.

@@ -11,20 +11,39 @@
 namespace webshocket::shards {
 namespace {
 
-/// One delivery in this shard's runs, put there when the first recipient wants it.
-class Pieces {
+/// Gives one delivery to one recipient after the other.
+class Giver {
  public:
-  Pieces(Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
+  Giver(Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
       : runs_(runs), target_(target), delivery_(delivery) {}
 
-  /// Nothing if the message was not made in that form: the recipient came after the publish.
-  const Piece* of(Form wanted) {
-    const Piece& piece = pieces_[static_cast<std::size_t>(wanted)];
-    return piece.run ? &piece : make(wanted);
+  void operator()(TcpConnection& connection) {
+    // Who got what lies in front of this, gets this in the same form.
+    if (last_ != nullptr && connection.extend(*last_)) {
+      ++outcome_.delivered;
+    } else {
+      ++(outcome_.*give(connection));
+    }
   }
+  void pass_over() noexcept { ++outcome_.passed_over; }
+
+  const Outcome& outcome() const noexcept { return outcome_; }
 
  private:
-  const Piece* make(Form wanted) {
+  // Not for each: the walk past those before it is to stay short.
+  [[gnu::noinline]] std::size_t Outcome::*give(TcpConnection& connection) {
+    const Piece* piece = piece_in(webshocket::detail::ConnectionAccess::form(connection));
+    if (piece == nullptr) return &Outcome::passed_over;
+    last_ = piece;
+    const bool taken = connection.extend(*piece) || connection.deliver(*piece);
+    return taken ? &Outcome::delivered : &Outcome::dropped;
+  }
+
+  /// Put into a run when the first recipient wants it. Nothing if the message was not made in that
+  /// form: the recipient came after the publish.
+  const Piece* piece_in(Form wanted) {
+    Piece& piece = pieces_[static_cast<std::size_t>(wanted)];
+    if (piece.run) return &piece;
     const Message& message = *delivery_.message;
     const Form form = message.given_as(wanted);
     if (message.frames(form).empty()) return nullptr;
@@ -32,9 +51,12 @@ class Pieces {
     if (!given.run) {
       given = {runs_.add(target_, delivery_.message, form), webshocket::detail::is_deflate(form)};
     }
-    return &(pieces_[static_cast<std::size_t>(wanted)] = given);
+    piece = given;
+    return &piece;
   }
 
+  Outcome outcome_;
+  const Piece* last_ = nullptr;
   Runs& runs_;
   std::uint64_t target_;
   const Delivery& delivery_;
@@ -56,69 +78,47 @@ void Shard::hold(std::shared_ptr<const Delivery> delivery) {
   }
 }
 
-Shard::Outcome Shard::deliver(const Delivery& delivery) noexcept {
+Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
-  Outcome outcome;
-  const auto give_all = [&](std::uint64_t target, auto&& for_each) {
-    Pieces pieces(runs_, target, delivery);
-    const Piece* last = nullptr;
-    const auto give = [&](TcpConnection& connection) {
-      ++outcome.tried;
-      // Who got what lies in front of this, gets this in the same form.
-      if (last != nullptr && connection.extend(*last)) {
-        ++outcome.delivered;
-        return;
-      }
-      const Piece* piece = pieces.of(webshocket::detail::ConnectionAccess::form(connection));
-      if (piece == nullptr) return;
-      last = piece;
-      if (connection.extend(*piece) || connection.deliver(*piece)) {
-        ++outcome.delivered;
-      } else {
-        ++outcome.dropped;
-      }
-    };
-    if (delivery.predicate.empty()) return for_each(give);
-    for_each([&](TcpConnection& connection) {
-      if (delivery.predicate(connection)) {
-        give(connection);
-      } else {
-        ++outcome.tried;
-      }
-    });
-  };
-  if (delivery.target == Delivery::Target::channel) {
-    give_all(channels_.hash(delivery.channel), [&](auto&& give) {
+  const bool is_channel = delivery.target == Delivery::Target::channel;
+  Giver give(runs_, is_channel ? channels_.hash(delivery.channel) : delivery.route, delivery);
+  const auto walk = [&](auto&& each) {
+    if (is_channel) {
       channels_.for_each_match(delivery.channel, [&](Subscriber& subscriber) {
-        give(static_cast<TcpConnection&>(subscriber));
+        each(static_cast<TcpConnection&>(subscriber));
       });
-    });
-  } else {
-    give_all(delivery.route, [&](auto&& give) {
-      for (std::size_t route = 0; route < handlers_.size(); ++route) {
-        if (delivery.route != Delivery::kAllRoutes && delivery.route != route) continue;
-        for (Connection& connection :
-             webshocket::detail::HandlerAccess::roster(*handlers_[route])) {
-          give(static_cast<TcpConnection&>(connection));
-        }
+      return;
+    }
+    for (std::size_t route = 0; route < handlers_.size(); ++route) {
+      if (delivery.route != Delivery::kAllRoutes && delivery.route != route) continue;
+      for (Connection& connection : webshocket::detail::HandlerAccess::roster(*handlers_[route])) {
+        each(static_cast<TcpConnection&>(connection));
       }
+    }
+  };
+  if (delivery.predicate.empty()) {
+    walk(give);
+  } else {
+    walk([&](TcpConnection& connection) {
+      delivery.predicate(connection) ? give(connection) : give.pass_over();
     });
   }
-  count(outcome);
-  return outcome;
+  count(give.outcome());
+  return give.outcome();
 }
 
 // Nobody to share it with: a small message is copied to where its replies are.
-Shard::Outcome Shard::deliver_to_one(const Delivery& delivery) noexcept {
+Outcome Shard::deliver_to_one(const Delivery& delivery) noexcept {
   Outcome outcome;
   TcpConnection* const connection = table_.find(delivery.uid);
   if (connection == nullptr) return outcome;
-  outcome.tried = 1;
+  outcome.passed_over = 1;
   if (delivery.predicate.empty() || delivery.predicate(*connection)) {
     const Form form =
         delivery.message->given_as(webshocket::detail::ConnectionAccess::form(*connection));
     if (!delivery.message->frames(form).empty()) {
-      ++(connection->deliver(delivery.message, form) ? outcome.delivered : outcome.dropped);
+      outcome = connection->deliver(delivery.message, form) ? Outcome{.delivered = 1}
+                                                            : Outcome{.dropped = 1};
     }
   }
   count(outcome);
@@ -155,7 +155,7 @@ void Shard::drain_inbox() noexcept {
     } else if (delivery->tick.count() != 0) {
       hold(std::move(delivery));
     } else {
-      recipients += deliver(*delivery).tried;
+      recipients += deliver(*delivery).tried();
     }
     if (recipients >= kRecipientsPerTurn) {
       inbox_left_ = true;

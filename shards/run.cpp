@@ -23,7 +23,7 @@ RunRef Run::copy(std::size_t begin, std::size_t end) const {
   return copy;
 }
 
-void RunRef::let_go() noexcept { run_->home_.take_back(*run_); }
+void RunRef::let_go(Run& run) noexcept { run.home_.take_back(run); }
 
 Runs::Runs() { spare_.reserve(kRunsKept); }
 

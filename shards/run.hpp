@@ -73,12 +73,21 @@ class RunRef {
     if (run_ != nullptr) ++run_->references_;
   }
   RunRef(RunRef&& other) noexcept : run_(std::exchange(other.run_, nullptr)) {}
-  RunRef& operator=(RunRef other) noexcept {
-    std::swap(run_, other.run_);
+  RunRef& operator=(const RunRef& other) noexcept {
+    if (run_ != other.run_) *this = RunRef(other);
     return *this;
   }
-  ~RunRef() {
-    if (run_ != nullptr && --run_->references_ == 0) let_go();
+  RunRef& operator=(RunRef&& other) noexcept {
+    Run* const run = std::exchange(other.run_, nullptr);
+    reset();
+    run_ = run;
+    return *this;
+  }
+  ~RunRef() { reset(); }
+
+  void reset() noexcept {
+    Run* const run = std::exchange(run_, nullptr);
+    if (run != nullptr && --run->references_ == 0) let_go(*run);
   }
 
   explicit operator bool() const noexcept { return run_ != nullptr; }
@@ -89,7 +98,7 @@ class RunRef {
  private:
   friend class Run;
   friend class Runs;
-  void let_go() noexcept;
+  static void let_go(Run& run) noexcept;
 
   Run* run_ = nullptr;
 };

@@ -26,6 +26,15 @@
 
 namespace webshocket::shards {
 
+/// What came of a delivery.
+struct Outcome {
+  std::size_t delivered = 0;
+  std::size_t dropped = 0;
+  std::size_t passed_over = 0;  ///< by the predicate, or for want of its form
+
+  std::size_t tried() const noexcept { return delivered + dropped + passed_over; }
+};
+
 class Shard final : public Reactor, private Receiver {
  public:
   /// Does not start yet. Throws `WebSocketError` when the system refuses a loop.
@@ -118,11 +127,6 @@ class Shard final : public Reactor, private Receiver {
   void drain_inbox() noexcept override;
   bool receive(const Delivery& delivery) noexcept override;
   void hold(std::shared_ptr<const Delivery> delivery) override;
-  struct Outcome {
-    std::size_t tried = 0;
-    std::size_t delivered = 0;
-    std::size_t dropped = 0;
-  };
   Outcome deliver(const Delivery& delivery) noexcept;
   Outcome deliver_to_one(const Delivery& delivery) noexcept;
   void count(const Outcome& outcome) noexcept;

@@ -120,9 +120,10 @@ bool TcpConnection::deliver(const Piece& piece) noexcept {
   const std::size_t limit = shard().config().outbox_limit;
   const std::size_t waiting = outbox_bytes() + piece.size();
   const std::size_t room = limit == 0 ? Runs::kMostInRun : limit - std::min(limit, waiting);
-  burst_ = {piece.run, static_cast<std::uint32_t>(piece.begin),
-            static_cast<std::uint32_t>(piece.end),
-            static_cast<std::uint32_t>(piece.end + std::min(room, Runs::kMostInRun))};
+  burst_.run = piece.run;
+  burst_.begin = static_cast<std::uint32_t>(piece.begin);
+  burst_.end = static_cast<std::uint32_t>(piece.end);
+  burst_.limit = static_cast<std::uint32_t>(piece.end + std::min(room, Runs::kMostInRun));
   return true;
 }
 
