@@ -1,91 +1,89 @@
 // Counters of many shards, as one.
 
+#include <cstdint>
+#include <iterator>
+
 #include "api/counters.hpp"
 #include "engine/engine.hpp"
 
 namespace webshocket::engine {
 namespace {
 
+struct Field {
+  detail::Counter detail::Counters::*counter;
+  std::uint64_t Stats::Shard::*value;
+};
+
+constexpr Field kFields[] = {
+    {&detail::Counters::connections, &Stats::Shard::connections},
+    {&detail::Counters::handshakes_pending, &Stats::Shard::handshakes_pending},
+    {&detail::Counters::connections_total, &Stats::Shard::connections_total},
+    {&detail::Counters::http_requests, &Stats::Shard::http_requests},
+    {&detail::Counters::upgrades_rejected, &Stats::Shard::upgrades_rejected},
+    {&detail::Counters::handshakes_timed_out, &Stats::Shard::handshakes_timed_out},
+    {&detail::Counters::proxy_headers_rejected, &Stats::Shard::proxy_headers_rejected},
+    {&detail::Counters::tls_handshakes, &Stats::Shard::tls_handshakes},
+    {&detail::Counters::tls_resumptions, &Stats::Shard::tls_resumptions},
+    {&detail::Counters::tls_handshake_failures, &Stats::Shard::tls_handshake_failures},
+    {&detail::Counters::tls_handshakes_waiting, &Stats::Shard::tls_handshakes_waiting},
+    {&detail::Counters::messages_received, &Stats::Shard::messages_received},
+    {&detail::Counters::bytes_received, &Stats::Shard::bytes_received},
+    {&detail::Counters::messages_inflated, &Stats::Shard::messages_inflated},
+    {&detail::Counters::inflate_bytes_in, &Stats::Shard::inflate_bytes_in},
+    {&detail::Counters::inflate_bytes_out, &Stats::Shard::inflate_bytes_out},
+    {&detail::Counters::messages_sent, &Stats::Shard::messages_sent},
+    {&detail::Counters::bytes_sent, &Stats::Shard::bytes_sent},
+    {&detail::Counters::messages_deflated, &Stats::Shard::messages_deflated},
+    {&detail::Counters::deflate_bytes_in, &Stats::Shard::deflate_bytes_in},
+    {&detail::Counters::deflate_bytes_out, &Stats::Shard::deflate_bytes_out},
+    {&detail::Counters::packets_unknown, &Stats::Shard::packets_unknown},
+    {&detail::Counters::packets_too_deep, &Stats::Shard::packets_too_deep},
+    {&detail::Counters::packets_too_large, &Stats::Shard::packets_too_large},
+    {&detail::Counters::messages_limited, &Stats::Shard::messages_limited},
+    {&detail::Counters::messages_timed_out, &Stats::Shard::messages_timed_out},
+    {&detail::Counters::receives_paused, &Stats::Shard::receives_paused},
+    {&detail::Counters::subscriptions_refused, &Stats::Shard::subscriptions_refused},
+    {&detail::Counters::rpc_calls, &Stats::Shard::rpc_calls},
+    {&detail::Counters::rpc_errors, &Stats::Shard::rpc_errors},
+    {&detail::Counters::calls_parked, &Stats::Shard::calls_parked},
+    {&detail::Counters::calls_in_flight, &Stats::Shard::calls_in_flight},
+    {&detail::Counters::deliveries, &Stats::Shard::deliveries},
+    {&detail::Counters::deliveries_dropped, &Stats::Shard::deliveries_dropped},
+    {&detail::Counters::deliveries_written, &Stats::Shard::deliveries_written},
+    {&detail::Counters::deliveries_discarded, &Stats::Shard::deliveries_discarded},
+    {&detail::Counters::deliveries_waiting, &Stats::Shard::deliveries_waiting},
+    {&detail::Counters::dropped_new, &Stats::Shard::dropped_new},
+    {&detail::Counters::dropped_old, &Stats::Shard::dropped_old},
+    {&detail::Counters::dropped_conflated, &Stats::Shard::dropped_conflated},
+    {&detail::Counters::dropped_disconnect, &Stats::Shard::dropped_disconnect},
+    {&detail::Counters::conflated, &Stats::Shard::conflated},
+    {&detail::Counters::ticks_early, &Stats::Shard::ticks_early},
+    {&detail::Counters::slow_consumers, &Stats::Shard::slow_consumers},
+    {&detail::Counters::writes_timed_out, &Stats::Shard::writes_timed_out},
+    {&detail::Counters::protocol_errors, &Stats::Shard::protocol_errors},
+    {&detail::Counters::handler_errors, &Stats::Shard::handler_errors},
+    {&detail::Counters::predicate_errors, &Stats::Shard::predicate_errors},
+    {&detail::Counters::allocation_failures, &Stats::Shard::allocation_failures},
+    {&detail::Counters::slow_callbacks, &Stats::Shard::slow_callbacks},
+    {&detail::Counters::pings_unanswered, &Stats::Shard::pings_unanswered},
+    {&detail::Counters::outbox_bytes, &Stats::Shard::outbox_bytes},
+    {&detail::Counters::inbound_bytes, &Stats::Shard::inbound_bytes},
+    {&detail::Counters::parked_bytes, &Stats::Shard::parked_bytes},
+    {&detail::Counters::tick_bytes, &Stats::Shard::tick_bytes},
+};
+// All, and inbox_refused.
+static_assert(sizeof(Stats::Shard) == (std::size(kFields) + 1) * sizeof(std::uint64_t));
+
 Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noexcept {
-  return {
-      .connections = from.connections.get(),
-      .handshakes_pending = from.handshakes_pending.get(),
-      .connections_total = from.connections_total.get(),
-      .http_requests = from.http_requests.get(),
-      .upgrades_rejected = from.upgrades_rejected.get(),
-      .proxy_headers_rejected = from.proxy_headers_rejected.get(),
-      .tls_handshakes = from.tls_handshakes.get(),
-      .tls_resumptions = from.tls_resumptions.get(),
-      .tls_handshake_failures = from.tls_handshake_failures.get(),
-      .tls_handshakes_waiting = from.tls_handshakes_waiting.get(),
-      .messages_received = from.messages_received.get(),
-      .bytes_received = from.bytes_received.get(),
-      .messages_inflated = from.messages_inflated.get(),
-      .inflate_bytes_in = from.inflate_bytes_in.get(),
-      .inflate_bytes_out = from.inflate_bytes_out.get(),
-      .messages_sent = from.messages_sent.get(),
-      .bytes_sent = from.bytes_sent.get(),
-      .messages_deflated = from.messages_deflated.get(),
-      .deflate_bytes_in = from.deflate_bytes_in.get(),
-      .deflate_bytes_out = from.deflate_bytes_out.get(),
-      .packets_unknown = from.packets_unknown.get(),
-      .rpc_calls = from.rpc_calls.get(),
-      .rpc_errors = from.rpc_errors.get(),
-      .calls_in_flight = from.calls_in_flight.get(),
-      .deliveries = from.deliveries.get(),
-      .deliveries_dropped = from.deliveries_dropped.get(),
-      .conflated = from.conflated.get(),
-      .ticks_early = from.ticks_early.get(),
-      .slow_consumers = from.slow_consumers.get(),
-      .protocol_errors = from.protocol_errors.get(),
-      .handler_errors = from.handler_errors.get(),
-      .pings_unanswered = from.pings_unanswered.get(),
-      .inbox_refused = inbox.refused(),
-      .outbox_bytes = from.outbox_bytes.get(),
-      .inbound_bytes = from.inbound_bytes.get(),
-      .parked_bytes = from.parked_bytes.get(),
-      .tick_bytes = from.tick_bytes.get(),
-  };
+  Stats::Shard shard;
+  for (const Field& field : kFields) shard.*field.value = (from.*field.counter).get();
+  shard.inbox_refused = inbox.refused();
+  return shard;
 }
 
 void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
-  to.connections += from.connections;
-  to.handshakes_pending += from.handshakes_pending;
-  to.connections_total += from.connections_total;
-  to.http_requests += from.http_requests;
-  to.upgrades_rejected += from.upgrades_rejected;
-  to.proxy_headers_rejected += from.proxy_headers_rejected;
-  to.tls_handshakes += from.tls_handshakes;
-  to.tls_resumptions += from.tls_resumptions;
-  to.tls_handshake_failures += from.tls_handshake_failures;
-  to.tls_handshakes_waiting += from.tls_handshakes_waiting;
-  to.messages_received += from.messages_received;
-  to.bytes_received += from.bytes_received;
-  to.messages_inflated += from.messages_inflated;
-  to.inflate_bytes_in += from.inflate_bytes_in;
-  to.inflate_bytes_out += from.inflate_bytes_out;
-  to.messages_sent += from.messages_sent;
-  to.bytes_sent += from.bytes_sent;
-  to.messages_deflated += from.messages_deflated;
-  to.deflate_bytes_in += from.deflate_bytes_in;
-  to.deflate_bytes_out += from.deflate_bytes_out;
-  to.packets_unknown += from.packets_unknown;
-  to.rpc_calls += from.rpc_calls;
-  to.rpc_errors += from.rpc_errors;
-  to.calls_in_flight += from.calls_in_flight;
-  to.deliveries += from.deliveries;
-  to.deliveries_dropped += from.deliveries_dropped;
-  to.conflated += from.conflated;
-  to.ticks_early += from.ticks_early;
-  to.slow_consumers += from.slow_consumers;
-  to.protocol_errors += from.protocol_errors;
-  to.handler_errors += from.handler_errors;
-  to.pings_unanswered += from.pings_unanswered;
+  for (const Field& field : kFields) to.*field.value += from.*field.value;
   to.inbox_refused += from.inbox_refused;
-  to.outbox_bytes += from.outbox_bytes;
-  to.inbound_bytes += from.inbound_bytes;
-  to.parked_bytes += from.parked_bytes;
-  to.tick_bytes += from.tick_bytes;
 }
 
 }  // namespace

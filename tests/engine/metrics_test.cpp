@@ -47,6 +47,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
           s.connections_total,
           s.http_requests,
           s.upgrades_rejected,
+          s.handshakes_timed_out,
           s.proxy_headers_rejected,
           s.messages_received,
           s.bytes_received,
@@ -59,16 +60,34 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
           s.deflate_bytes_in,
           s.deflate_bytes_out,
           s.packets_unknown,
+          s.packets_too_deep,
+          s.packets_too_large,
+          s.messages_limited,
+          s.messages_timed_out,
+          s.receives_paused,
+          s.subscriptions_refused,
           s.rpc_calls,
           s.rpc_errors,
+          s.calls_parked,
           s.calls_in_flight,
           s.deliveries,
           s.deliveries_dropped,
+          s.deliveries_written,
+          s.deliveries_discarded,
+          s.deliveries_waiting,
+          s.dropped_new,
+          s.dropped_old,
+          s.dropped_conflated,
+          s.dropped_disconnect,
           s.conflated,
           s.ticks_early,
           s.slow_consumers,
+          s.writes_timed_out,
           s.protocol_errors,
           s.handler_errors,
+          s.predicate_errors,
+          s.allocation_failures,
+          s.slow_callbacks,
           s.pings_unanswered,
           s.inbox_refused,
           s.outbox_bytes,
@@ -83,7 +102,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 37 * sizeof(std::uint64_t), "a field is missing above");
+static_assert(sizeof(Stats::Shard) == 56 * sizeof(std::uint64_t), "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {
   ServerFixture server({.shards = 3}, per_shard<Counted>(), [](webshocket::Server& made) {

@@ -32,6 +32,7 @@ struct Stats {
     std::uint64_t connections_total = 0;       ///< accepted as WebSockets
     std::uint64_t http_requests = 0;           ///< plain ones
     std::uint64_t upgrades_rejected = 0;       ///< answered with an HTTP error
+    std::uint64_t handshakes_timed_out = 0;    ///< cut off: `Config::handshake_timeout`
     std::uint64_t proxy_headers_rejected = 0;  ///< closed for a bad PROXY header, or by whom it is
     std::uint64_t tls_handshakes = 0;          ///< that succeeded
     std::uint64_t tls_resumptions = 0;         ///< of them, those that took a ticket up
@@ -47,23 +48,42 @@ struct Stats {
     std::uint64_t messages_deflated = 0;  ///< compressed for one connection: `send`, replies
     std::uint64_t deflate_bytes_in = 0;   ///< of these messages, before
     std::uint64_t deflate_bytes_out = 0;
-    std::uint64_t packets_unknown = 0;  ///< could not be decoded
+    std::uint64_t packets_unknown = 0;        ///< could not be decoded
+    std::uint64_t packets_too_deep = 0;       ///< of them: `Config::max_depth`
+    std::uint64_t packets_too_large = 0;      ///< of them: `Config::max_elements`
+    std::uint64_t messages_limited = 0;       ///< refused: `Config::message_rate`
+    std::uint64_t messages_timed_out = 0;     ///< closed with 1008: `Config::message_timeout`
+    std::uint64_t receives_paused = 0;        ///< not read for a while: `Config::receive_rate`
+    std::uint64_t subscriptions_refused = 0;  ///< for their number or a name's length
     std::uint64_t rpc_calls = 0;
-    std::uint64_t rpc_errors = 0;          ///< of them, answered with an error
-    std::uint64_t calls_in_flight = 0;     ///< gauge
-    std::uint64_t deliveries = 0;          ///< of publishes and broadcasts, one per recipient
-    std::uint64_t deliveries_dropped = 0;  ///< the recipient's outbox was full, or it had gone
-    std::uint64_t conflated = 0;           ///< waited for a tick, and a newer one took the place
-    std::uint64_t ticks_early = 0;         ///< more than `Config::tick_limit` waited
-    std::uint64_t slow_consumers = 0;      ///< closed with 1013
-    std::uint64_t protocol_errors = 0;     ///< closed with 1002, 1007 or 1009
-    std::uint64_t handler_errors = 0;      ///< exceptions out of events
-    std::uint64_t pings_unanswered = 0;    ///< closed for it
-    std::uint64_t inbox_refused = 0;       ///< posts that this shard's full inbox refused
-    std::uint64_t outbox_bytes = 0;        ///< gauge: what waits for sockets
-    std::uint64_t inbound_bytes = 0;       ///< gauge: half-received messages
-    std::uint64_t parked_bytes = 0;        ///< gauge: messages that wait for their turn
-    std::uint64_t tick_bytes = 0;          ///< gauge: publishes that wait for their tick
+    std::uint64_t rpc_errors = 0;            ///< of them, answered with an error
+    std::uint64_t calls_parked = 0;          ///< waited for `Config::rpc_task_limit` or the shard's
+    std::uint64_t calls_in_flight = 0;       ///< gauge
+    std::uint64_t deliveries = 0;            ///< of publishes and broadcasts, one per recipient
+    std::uint64_t deliveries_dropped = 0;    ///< the recipient's outbox was full, or it had gone
+    std::uint64_t deliveries_written = 0;    ///< the socket has taken all of it
+    std::uint64_t deliveries_discarded = 0;  ///< waited for a connection that ended
+    std::uint64_t deliveries_waiting = 0;    ///< gauge: in outboxes
+    std::uint64_t dropped_new = 0;           ///< of those dropped: by `OutboxPolicy::drop_new`
+    std::uint64_t dropped_old = 0;           ///< by `drop_old`
+    std::uint64_t dropped_conflated = 0;     ///< by `conflate`: a newer one with the same key came
+    std::uint64_t dropped_disconnect = 0;    ///< by `disconnect`, what waited included
+    std::uint64_t conflated = 0;             ///< waited for a tick, and a newer one took the place
+    std::uint64_t ticks_early = 0;           ///< more than `Config::tick_limit` waited
+    std::uint64_t slow_consumers = 0;        ///< closed with 1013
+    std::uint64_t writes_timed_out = 0;      ///< cut off: `Config::write_timeout`
+    std::uint64_t protocol_errors = 0;       ///< closed with 1002, 1007 or 1009
+    std::uint64_t handler_errors = 0;        ///< exceptions out of events
+    std::uint64_t predicate_errors = 0;      ///< exceptions out of predicates
+    std::uint64_t allocation_failures =
+        0;                             ///< a connection or message was given up for want of memory
+    std::uint64_t slow_callbacks = 0;  ///< turns longer than `Config::slow_callback_threshold`
+    std::uint64_t pings_unanswered = 0;  ///< closed for it
+    std::uint64_t inbox_refused = 0;     ///< posts that this shard's full inbox refused
+    std::uint64_t outbox_bytes = 0;      ///< gauge: what waits for sockets
+    std::uint64_t inbound_bytes = 0;     ///< gauge: half-received messages
+    std::uint64_t parked_bytes = 0;      ///< gauge: messages that wait for their turn
+    std::uint64_t tick_bytes = 0;        ///< gauge: publishes that wait for their tick
   };
 
   Shard total;

@@ -1,0 +1,172 @@
+// From the outbox, or the burst, to the socket.
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "protocol/frame_writer.hpp"
+#include "shards/endpoint.hpp"
+#include "shards/tls_stream.hpp"
+
+namespace webshocket::shards {
+
+void Endpoint::begin_outbox() {
+  if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
+  settle_burst();
+}
+
+void Endpoint::move_burst_to_outbox() noexcept {
+  if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
+  outbox_->push({std::move(burst_.run), burst_.begin, burst_.end});
+  burst_ = {};
+}
+
+Endpoint::Body Endpoint::deflated(std::span<const std::byte> message, Compress choice) {
+  const Compression& settings = rules().compression;
+  if (!protocol::is_worth_deflating(settings, choice, message.size())) return {message};
+  protocol::Buffer& deflated = reactor_.deflate_scratch();
+  if (!deflate_->deflate(message, settings, deflated)) return {message};
+  auto& counters = reactor_.counters();
+  counters.messages_deflated.add();
+  counters.deflate_bytes_in.add(message.size());
+  counters.deflate_bytes_out.add(deflated.size());
+  return {deflated.span(), true};
+}
+
+void Endpoint::write_large(Opcode opcode, const Body& body, std::size_t fragment_size) {
+  std::size_t sent = 0;
+  if (!has_output() && tls_ == nullptr) {
+    sent = send_at_once(opcode, body, fragment_size);
+    if (phase_ == Phase::doomed) return;
+    if (sent == protocol::framed_size(body.bytes.size(), fragment_size)) return;
+  }
+  Outbox& to = outbox();
+  const std::size_t before = to.own_bytes();
+  to.write([&](protocol::Buffer& out) {
+    protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
+  });
+  if (sent != 0) to.consume(sent);
+  has_written(before);
+}
+
+std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
+                                   std::size_t fragment_size) noexcept {
+  constexpr std::size_t kMostFrames = 64;
+  std::array<std::array<std::byte, protocol::FrameHeader::kMaxSize>, kMostFrames> headers;
+  const std::span<iovec> parts = reactor_.parts();
+  std::span<const std::byte> rest = body.bytes;
+  std::size_t frames = 0;
+  for (; !rest.empty() && frames < kMostFrames; ++frames) {
+    const std::size_t size =
+        fragment_size == 0 ? rest.size() : std::min(rest.size(), fragment_size);
+    const auto header = protocol::FrameHeader::of_message(opcode, frames == 0, size == rest.size(),
+                                                          body.compressed, size);
+    parts[2 * frames] = {headers[frames].data(), header.write(headers[frames])};
+    // sendmsg takes what it only reads as void*.
+    parts[2 * frames + 1] = {const_cast<std::byte*>(rest.data()), size};
+    rest = rest.subspan(size);
+  }
+  const ssize_t sent = socket_.send(parts.first(2 * frames));
+  if (sent == -EAGAIN) return 0;
+  if (sent < 0) {
+    on_send_failed(static_cast<int>(-sent));
+    return 0;
+  }
+  count_sent(static_cast<std::size_t>(sent));
+  return static_cast<std::size_t>(sent);
+}
+
+void Endpoint::drop_unsent() noexcept {
+  settle_burst();
+  if (outbox_ == nullptr) return;
+  const std::size_t own = outbox_->own_bytes();
+  outbox_->drop_unsent();
+  reactor_.count_outbox(own, outbox_->own_bytes());
+}
+
+void Endpoint::flush_turn() noexcept {
+  is_dirty = false;
+  if (phase_ == Phase::doomed) return free_if_done();
+  flush();
+  if (outbox_ != nullptr) reactor_.mark_stuck(*this);
+}
+
+void Endpoint::detach_outbox() {
+  if (outbox_ != nullptr) outbox_->detach();
+}
+
+void Endpoint::flush() noexcept {
+  if (burst_.run && outbox_ == nullptr && tls_ == nullptr) return flush_burst();
+  settle_burst();
+  if (outbox_ == nullptr) return;
+  const std::size_t own = outbox_->own_bytes();
+  const std::span<iovec> parts = reactor_.parts();
+  while (!outbox_->empty()) {
+    const FilePart front = tls_ == nullptr ? outbox_->front_in(reactor_.page_file()) : FilePart{};
+    std::size_t offered = front.size;
+    ssize_t sent = reactor_.page_file().send(socket_.fd(), front);
+    if (sent == -EINVAL) {
+      const std::span<iovec> next = parts.first(outbox_->gather(parts));
+      offered = 0;
+      for (const iovec& part : next) offered += part.iov_len;
+      sent = send(next);
+    }
+    if (sent == -EAGAIN) break;
+    if (sent < 0) {
+      reactor_.count_outbox(own, outbox_->own_bytes());
+      return on_send_failed(static_cast<int>(-sent));
+    }
+    count_sent(static_cast<std::size_t>(sent));
+    outbox_->consume(static_cast<std::size_t>(sent));
+    if (static_cast<std::size_t>(sent) < offered) break;
+  }
+  if (tls_ != nullptr) outbox_->commit(tls_->committed());
+  reactor_.count_outbox(own, outbox_->own_bytes());
+  if (outbox_->empty()) reactor_.take_back(std::move(outbox_));
+  has_flushed();
+}
+
+FilePart Endpoint::part_of_burst() noexcept {
+  const std::size_t size = burst_.end - burst_.begin;
+  if (size < PageFile::kWorthSending) return {};
+  const auto offset = reactor_.page_file().place(*burst_.run, burst_.end);
+  return offset ? FilePart{*offset + burst_.begin, size} : FilePart{};
+}
+
+// With nothing in front of it no outbox is needed, unless the socket leaves a part.
+void Endpoint::flush_burst() noexcept {
+  const std::size_t size = burst_.end - burst_.begin;
+  ssize_t sent = reactor_.page_file().send(socket_.fd(), part_of_burst());
+  if (sent == -EINVAL) sent = socket_.send({burst_.run->data() + burst_.begin, size});
+  if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
+  if (sent > 0) count_sent(static_cast<std::size_t>(sent));
+  if (sent == static_cast<ssize_t>(size)) {
+    burst_.run.reset();
+    burst_.begin = burst_.end = 0;
+  } else {
+    settle_burst();
+    if (sent > 0) outbox_->consume(static_cast<std::size_t>(sent));
+  }
+  has_flushed();
+}
+
+void Endpoint::has_flushed() noexcept {
+  const bool wants_write = outbox_ != nullptr;
+  if (wants_write != wants_write_) {
+    wants_write_ = wants_write;
+    watch();
+  }
+  if (finish_after_flush_ && !wants_write) return finish();
+  on_flushed();
+}
+
+void Endpoint::finish() noexcept {
+  if (close_received_) return doom();
+  // What we said last must not be lost in a reset by input that we have not read: half-close, and
+  // read on until the peer has closed too, or the deadline is there.
+  if (std::exchange(output_ended_, true)) return;
+  if (tls_ != nullptr) tls_->end_output();
+  socket_.shut_down_output();
+}
+
+}  // namespace webshocket::shards
