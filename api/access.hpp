@@ -15,10 +15,30 @@
 
 namespace webshocket {
 
+namespace detail {
+
+/// What a connection's outbox may hold, and what it has dropped.
+struct OutboxAccount {
+  void add(std::uint64_t Dropped::*policy, std::uint64_t messages, std::size_t bytes) noexcept {
+    for (Dropped* account : {&dropped, &untold}) {
+      account->*policy += messages;
+      account->bytes += bytes;
+    }
+  }
+  Dropped take_untold() noexcept { return std::exchange(untold, {}); }
+
+  OutboxRule rule;
+  Dropped dropped;
+  Dropped untold;  ///< `on_dropped` has not been told
+};
+
+}  // namespace detail
+
 /// What a connection gets when it is first needed.
 struct Connection::State {
   Session session;
   detail::RateWindows rates;
+  detail::OutboxAccount outbox;
 };
 
 }  // namespace webshocket
@@ -40,6 +60,11 @@ class ConnectionAccess {
   static Handler& handler(const Connection& connection) noexcept { return *connection.handler_; }
   static Form form(const Connection& connection) noexcept { return connection.form_; }
   static RateWindows& rates(Connection& connection) { return connection.extras().rates; }
+  static OutboxAccount& outbox(Connection& connection) { return connection.extras().outbox; }
+  /// Null: it has none yet.
+  static const OutboxAccount* find_outbox(const Connection& connection) noexcept {
+    return connection.extras_ == nullptr ? nullptr : &connection.extras_->outbox;
+  }
   static Session& session(Connection& connection) { return connection.extras().session; }
 
   static Call*& calls(Connection& connection) noexcept { return connection.calls_; }

@@ -48,6 +48,16 @@ SendStatus Connection::send(const Packet& packet, SendOptions options) {
   return do_send({nullptr, &packet, options.compress}, options.fragment_size);
 }
 
+OutboxState Connection::outbox_state() const {
+  hub_->check_thread();
+  return do_outbox();
+}
+
+void Connection::set_outbox(const OutboxRule& rule) {
+  hub_->check_thread();
+  do_set_outbox(rule);
+}
+
 bool Connection::subscribe(const Names& names) {
   hub_->check_thread();
   if (state_ != ConnectionState::connected) return false;

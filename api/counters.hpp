@@ -55,14 +55,13 @@ struct Counters {
   Counter calls_parked;
   Counter calls_in_flight;
   Counter deliveries;
-  Counter deliveries_dropped;
   Counter deliveries_written;
   Counter deliveries_discarded;
-  Counter deliveries_waiting;
   Counter dropped_new;
   Counter dropped_old;
   Counter dropped_conflated;
   Counter dropped_disconnect;
+  Counter sends_dropped;
   Counter conflated;
   Counter ticks_early;
   Counter slow_consumers;

@@ -202,6 +202,22 @@ void dispatch_connect(Handler& handler, Connection& connection) noexcept {
   }
 }
 
+void dispatch_dropped(Handler& handler, Connection& connection, const Dropped& dropped) noexcept {
+  try {
+    handler.on_dropped(connection, dropped);
+  } catch (...) {
+    event_failed(connection, "on_dropped", std::current_exception());
+  }
+}
+
+void dispatch_drained(Handler& handler, Connection& connection) noexcept {
+  try {
+    handler.on_drained(connection);
+  } catch (...) {
+    event_failed(connection, "on_drained", std::current_exception());
+  }
+}
+
 void dispatch_disconnect(Handler& handler, Connection& connection) noexcept {
   ConnectionAccess::hub(connection).calls().cancel_all(connection);
   try {

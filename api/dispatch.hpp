@@ -23,6 +23,9 @@ void dispatch_raw(Handler& handler, Connection& connection, std::span<const std:
 /// `on_connect` or its twin. The connection counts as connected from here on.
 void dispatch_connect(Handler& handler, Connection& connection) noexcept;
 
+void dispatch_dropped(Handler& handler, Connection& connection, const Dropped& dropped) noexcept;
+void dispatch_drained(Handler& handler, Connection& connection) noexcept;
+
 /// Cancels the connection's calls, then `on_disconnect`.
 void dispatch_disconnect(Handler& handler, Connection& connection) noexcept;
 

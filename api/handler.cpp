@@ -31,6 +31,8 @@ void Handler::on_connect(Connection&) {}
 void Handler::on_receive(Connection&, const Packet&) {}
 void Handler::on_message(Connection&, std::span<const std::byte>, Opcode) {}
 void Handler::on_disconnect(Connection&) {}
+void Handler::on_dropped(Connection&, const Dropped&) {}
+void Handler::on_drained(Connection&) {}
 
 // The defaults of the awaitable twins are asked once; from then on it is known that they are the
 // defaults, and no packet is copied for them.

@@ -15,6 +15,7 @@
 #include "protocol/network.hpp"
 #include "protocol/origin.hpp"
 #include "shards/bus.hpp"
+#include "shards/outbox_rules.hpp"
 
 namespace webshocket::engine {
 namespace {
@@ -93,6 +94,7 @@ Config checked(Config config) {
   kCheck.duration("http_keep_alive", config.http_keep_alive, true);
   kCheck.duration("ping_interval", config.ping_interval, true);
   kCheck.duration("ping_timeout", config.ping_timeout, true);
+  kCheck.duration("write_timeout", config.write_timeout, true);
   kCheck.duration("close_timeout", config.close_timeout, false);
   check_tick("tick", config.tick);
   for (const ChannelTick& rule : config.channel_ticks) {
@@ -101,10 +103,17 @@ Config checked(Config config) {
     }
     check_tick("channel_ticks.tick", rule.tick);
   }
+  kCheck.at_most("channel_outboxes (their number)", config.channel_outboxes.size(),
+                 shards::OutboxRules::kMost);
+  for (const ChannelOutbox& outbox : config.channel_outboxes) {
+    if (outbox.channels.empty()) {
+      kCheck.refuse("channel_outboxes.channels", "\"\"", "a channel or a pattern");
+    }
+  }
   kCheck.duration("drain_timeout", config.drain_timeout, true);
   for (auto duration : {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
-                        &Config::ping_interval, &Config::ping_timeout, &Config::close_timeout,
-                        &Config::drain_timeout}) {
+                        &Config::ping_interval, &Config::ping_timeout, &Config::write_timeout,
+                        &Config::close_timeout, &Config::drain_timeout}) {
     config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         webshocket::detail::bounded_timeout(config.*duration));
   }

@@ -65,7 +65,7 @@ void Engine::build() {
     site_.bus = std::make_shared<shards::Bus>(
         site_.config.shards, site_.config.inbox_limit,
         shards::Framing{site_.config.fragment_size, site_.config.compression},
-        shards::TickRules(site_.config));
+        shards::TickRules(site_.config), shards::OutboxRules(site_.config));
     site_.pool = std::make_unique<shards::OffloadPool>(site_.config.offload_threads,
                                                        site_.config.offload_queue_size);
     loop_ = std::make_unique<shards::Loop>();

@@ -1,5 +1,6 @@
 // Counters of many shards, as one.
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 
@@ -48,14 +49,13 @@ constexpr Field kFields[] = {
     {&detail::Counters::calls_parked, &Stats::Shard::calls_parked},
     {&detail::Counters::calls_in_flight, &Stats::Shard::calls_in_flight},
     {&detail::Counters::deliveries, &Stats::Shard::deliveries},
-    {&detail::Counters::deliveries_dropped, &Stats::Shard::deliveries_dropped},
     {&detail::Counters::deliveries_written, &Stats::Shard::deliveries_written},
     {&detail::Counters::deliveries_discarded, &Stats::Shard::deliveries_discarded},
-    {&detail::Counters::deliveries_waiting, &Stats::Shard::deliveries_waiting},
     {&detail::Counters::dropped_new, &Stats::Shard::dropped_new},
     {&detail::Counters::dropped_old, &Stats::Shard::dropped_old},
     {&detail::Counters::dropped_conflated, &Stats::Shard::dropped_conflated},
     {&detail::Counters::dropped_disconnect, &Stats::Shard::dropped_disconnect},
+    {&detail::Counters::sends_dropped, &Stats::Shard::sends_dropped},
     {&detail::Counters::conflated, &Stats::Shard::conflated},
     {&detail::Counters::ticks_early, &Stats::Shard::ticks_early},
     {&detail::Counters::slow_consumers, &Stats::Shard::slow_consumers},
@@ -71,19 +71,30 @@ constexpr Field kFields[] = {
     {&detail::Counters::parked_bytes, &Stats::Shard::parked_bytes},
     {&detail::Counters::tick_bytes, &Stats::Shard::tick_bytes},
 };
-// All, and inbox_refused.
-static_assert(sizeof(Stats::Shard) == (std::size(kFields) + 1) * sizeof(std::uint64_t));
+// All, and what `derive` and an inbox know.
+static_assert(sizeof(Stats::Shard) == (std::size(kFields) + 3) * sizeof(std::uint64_t));
+
+void derive(Stats::Shard& shard) noexcept {
+  shard.deliveries_dropped =
+      shard.dropped_new + shard.dropped_old + shard.dropped_conflated + shard.dropped_disconnect;
+  const std::uint64_t settled =
+      shard.deliveries_written + shard.deliveries_dropped + shard.deliveries_discarded;
+  // Read a moment apart, they may disagree.
+  shard.deliveries_waiting = shard.deliveries - std::min(shard.deliveries, settled);
+}
 
 Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noexcept {
   Stats::Shard shard;
   for (const Field& field : kFields) shard.*field.value = (from.*field.counter).get();
   shard.inbox_refused = inbox.refused();
+  derive(shard);
   return shard;
 }
 
 void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   for (const Field& field : kFields) to.*field.value += from.*field.value;
   to.inbox_refused += from.inbox_refused;
+  derive(to);
 }
 
 }  // namespace

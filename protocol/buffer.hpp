@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,16 @@ class Buffer {
     if (capacity > capacity_) grow(capacity - size_);
   }
   void resize_down(std::size_t size) noexcept { size_ = size; }
+  /// Gives back what it does not need, if there is memory to do it.
+  void shrink() noexcept {
+    if (capacity_ == size_) return;
+    std::unique_ptr<std::byte[]> bytes(size_ == 0 ? nullptr
+                                                  : new (std::nothrow) std::byte[size_]);
+    if (size_ != 0 && bytes == nullptr) return;
+    if (size_ != 0) std::memcpy(bytes.get(), bytes_.get(), size_);
+    bytes_ = std::move(bytes);
+    capacity_ = size_;
+  }
   void clear() noexcept { size_ = 0; }
   /// Empty, and the memory given back if it is more than `keep` bytes.
   void release(std::size_t keep = 0) noexcept {

@@ -16,6 +16,15 @@ constexpr std::uint8_t kLength = 0x7F;
 
 }  // namespace
 
+std::size_t frame_end(std::span<const std::byte> frames, std::size_t offset) noexcept {
+  std::size_t end = 0;
+  while (end < offset) {
+    const std::span<const std::byte> frame = frames.subspan(end);
+    end += FrameHeader::size(frame) + static_cast<std::size_t>(FrameHeader::parse(frame).length);
+  }
+  return end;
+}
+
 std::size_t FrameHeader::write(std::span<std::byte, kMaxSize> place) const noexcept {
   const std::size_t more = length < 126 ? 0 : length < 65536 ? 2 : 8;
   const std::uint64_t short_length = more == 0 ? length : more == 2 ? 126 : 127;

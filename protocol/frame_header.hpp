@@ -90,6 +90,10 @@ inline FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept
   return header;
 }
 
+/// Where the frame ends in which `offset` lies, or that ends there. REQUIRES: `frames` is whole
+/// frames, and reaches to `offset`.
+std::size_t frame_end(std::span<const std::byte> frames, std::size_t offset) noexcept;
+
 /// wslay's judgement on the headers of one connection, in their order: reserved bits, opcodes, the
 /// rules of fragments and control frames, the masking that the role demands.
 ///

@@ -156,10 +156,12 @@ std::size_t Bus::producer_count() const {
 // --- Bus
 // ------------------------------------------------------------------------------------------
 
-Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks)
+Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks,
+         OutboxRules outboxes)
     : inbox_limit_(inbox_limit),
       framing_(framing),
       ticks_(std::move(ticks)),
+      outboxes_(std::move(outboxes)),
       seed_(random_seed()),
       census_(shards, seed_) {
   inboxes_.reserve(shards);
@@ -253,6 +255,10 @@ Bus::Demand Bus::demand_for(std::string_view channel) const noexcept {
   return demand;
 }
 
+std::uint64_t Bus::hash_of(std::string_view key) const noexcept {
+  return key.empty() ? Run::kNoKey : XXH3_64bits_withSeed(key.data(), key.size(), seed_) | 1;
+}
+
 Bus::Membership* Bus::here() const noexcept {
   return member != nullptr && &member->bus_ == this ? member : nullptr;
 }
@@ -294,7 +300,9 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     Delivery delivery{.target = Delivery::Target::channel,
                       .channel = std::string(channel),
                       .predicate = predicate,
-                      .tick = ticks_.of(channel)};
+                      .tick = ticks_.of(channel),
+                      .key_hash = hash_of(content.key),
+                      .rule = outboxes_.of(channel)};
     const bool at_once = channels.size() == 1 && delivery.tick.count() == 0;
     Membership* const here = at_once ? only_here(demand) : nullptr;
     if (here != nullptr) {
@@ -319,7 +327,8 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   Delivery delivery{.target = Delivery::Target::everybody,
                     .route = route,
                     .predicate = predicate,
-                    .tick = ticks_.of_broadcasts()};
+                    .tick = ticks_.of_broadcasts(),
+                    .key_hash = hash_of(content.key)};
   Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;
   if (here != nullptr) {
     deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);

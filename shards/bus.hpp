@@ -28,6 +28,8 @@
 
 #include "shards/census.hpp"
 #include "shards/message.hpp"
+#include "shards/outbox_rules.hpp"
+#include "shards/run.hpp"
 #include "shards/tick_rules.hpp"
 
 namespace webshocket::shards {
@@ -45,6 +47,8 @@ struct Delivery {
   std::shared_ptr<const Message> message = {};
   std::chrono::milliseconds tick{0};           ///< it waits for; 0: for none
   std::string key = {};                        ///< see `PublishOptions::key`
+  std::uint64_t key_hash = Run::kNoKey;        ///< of it
+  std::uint8_t rule = OutboxRules::kNone;      ///< of the channel
   std::function<void(Connection&)> work = {};  ///< instead of a message, for one
 
   /// What it takes of an inbox's bound.
@@ -126,7 +130,8 @@ inline constexpr std::size_t kMostShards = 1024;
 
 class Bus final : public webshocket::detail::Router, public std::enable_shared_from_this<Bus> {
  public:
-  Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks = {});
+  Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, TickRules ticks = {},
+      OutboxRules outboxes = {});
   ~Bus() override;
 
   std::size_t shards() const noexcept { return inboxes_.size(); }
@@ -154,6 +159,8 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
 
   /// What was compressed for all who get it, once.
   DeflateTotals deflated() const noexcept;
+
+  const OutboxRules& outboxes() const noexcept { return outboxes_; }
 
   /// From here on nothing is accepted any more.
   void close() noexcept { closed_.store(true, std::memory_order_release); }
@@ -225,9 +232,12 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   bool hand_out(std::span<const Parcel> parcels);
   SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
 
+  std::uint64_t hash_of(std::string_view key) const noexcept;
+
   std::size_t inbox_limit_;
   Framing framing_;
   TickRules ticks_;
+  OutboxRules outboxes_;
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   Census census_;

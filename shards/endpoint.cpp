@@ -100,7 +100,7 @@ bool Endpoint::read_once() noexcept {
   if (phase_ == Phase::open || phase_ == Phase::closing) {
     take_frames(input);
     const bool answers = outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce;
-    if (answers && phase_ != Phase::doomed) flush();
+    if (answers && !wants_write_ && phase_ != Phase::doomed) flush();
   } else {
     take_http(input);
   }
@@ -149,7 +149,7 @@ void Endpoint::doom(int error) noexcept {
   if (phase_ == Phase::doomed) return;
   on_doomed(error);
   phase_ = Phase::doomed;
-  burst_ = {};
+  discard_burst();
   reactor_.stop_timer(*this);
   reactor_.mark_doomed(*this);
 }
@@ -164,6 +164,7 @@ void Endpoint::let_go() noexcept {
     reactor_.take_back(std::move(reader_), rules().role);
   }
   if (outbox_ != nullptr) {
+    reactor_.counters().deliveries_discarded.add(outbox_->tally().deliveries);
     reactor_.count_outbox(outbox_->own_bytes(), 0);
     reactor_.take_back(std::move(outbox_));
   }
@@ -186,6 +187,7 @@ void Endpoint::free_if_done() noexcept {
 
 void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) noexcept {
   phase_ = Phase::open;
+  if (outbox_ != nullptr) outbox_->begin_frames();
   if (terms) {
     deflate_ =
         std::make_unique<protocol::PerMessageDeflate>(*terms, rules().role, rules().compression);
@@ -260,7 +262,8 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
       return;
     case Kind::ping:
       if (phase_ == Phase::open) {
-        write([&](protocol::Buffer& out) { protocol::write_pong(out, event.payload, mask()); });
+        write_control(
+            [&](protocol::Buffer& out) { protocol::write_pong(out, event.payload, mask()); });
       }
       return;
     case Kind::pong:
@@ -342,7 +345,7 @@ void Endpoint::check_heartbeat() noexcept {
     return set_deadline(std::chrono::milliseconds(10));
   }
   if (silence < interval) return set_deadline(interval - silence);
-  write([this](protocol::Buffer& out) { protocol::write_ping(out, {}, mask()); });
+  write_control([this](protocol::Buffer& out) { protocol::write_ping(out, {}, mask()); });
   if (limits.ping_timeout.count() == 0) {
     heard_ = reactor_.now();
     return set_deadline(interval);

@@ -43,6 +43,7 @@ struct EndpointRules {
   std::chrono::nanoseconds ping_interval{0};
   std::chrono::nanoseconds ping_timeout{0};
   std::chrono::nanoseconds close_timeout{0};
+  std::chrono::nanoseconds write_timeout{0};
   Compression compression = {};
 };
 
@@ -68,6 +69,9 @@ class Endpoint : private webshocket::detail::TimerNode {
     flush();
     doom();
   }
+
+  /// It has not read for `EndpointRules::write_timeout`.
+  void cut_off_unread() noexcept;
 
   std::size_t outbox_bytes() const noexcept {
     return (outbox_ == nullptr ? 0 : outbox_->bytes()) + burst_.end - burst_.begin;
@@ -115,6 +119,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// The socket has failed, and the loop says no more of it.
   virtual void on_reset() noexcept;
   virtual void on_send_failed(int error) noexcept;
+  /// The socket has not taken all: the rest waits until it says that it takes more.
+  virtual void on_stuck() noexcept {}
   /// The outbox has got smaller; it may be gone.
   virtual void on_flushed() noexcept = 0;
   /// The last word has been sent.
@@ -199,6 +205,12 @@ class Endpoint : private webshocket::detail::TimerNode {
     to.write(std::forward<Write>(write));
     has_written(before);
   }
+  /// A control frame: it overtakes what waits for a socket that takes no more.
+  template <class Write>
+  void write_control(Write&& frame) {
+    if (!wants_write_) return write(std::forward<Write>(frame));
+    push_ahead(reactor_.runs().write({.kind = Handling::Kind::control}, frame));
+  }
   /// A large message that nothing waits in front of goes to the socket from where it lies; what
   /// that leaves, and any other one, is written to the outbox.
   void write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
@@ -208,7 +220,8 @@ class Endpoint : private webshocket::detail::TimerNode {
     });
   }
   void flush() noexcept;
-  void drop_unsent() noexcept;
+  /// What was dropped of shared runs.
+  Tally drop_unsent() noexcept;
   void begin_close(CloseCode code, std::string_view reason) noexcept;
   /// Closes for what the peer did wrong.
   void fail(CloseCode code, std::string_view reason) noexcept;
@@ -258,6 +271,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   }
   void check_heartbeat() noexcept;
   void begin_outbox();
+  void push_ahead(const Range& frame);
   void move_burst_to_outbox() noexcept;
   Body deflated(std::span<const std::byte> message, Compress choice);
   void write_large(Opcode opcode, const Body& body, std::size_t fragment_size);
@@ -266,7 +280,10 @@ class Endpoint : private webshocket::detail::TimerNode {
   void flush_burst() noexcept;
   /// Where the burst lies in the page file; nothing if that is not worth it.
   FilePart part_of_burst() noexcept;
+  void consume(std::size_t count) noexcept;
   void has_flushed() noexcept;
+  /// What waits will never be sent.
+  void discard_burst() noexcept;
 
   std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the reactor, inside a message only
   std::unique_ptr<protocol::Buffer> held_back_;    ///< input behind a stop of reading

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "protocol/frame_writer.hpp"
@@ -14,6 +15,8 @@ void Endpoint::begin_outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
   settle_burst();
 }
+
+void Endpoint::push_ahead(const Range& frame) { outbox().push_ahead(frame); }
 
 void Endpoint::move_burst_to_outbox() noexcept {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
@@ -45,7 +48,7 @@ void Endpoint::write_large(Opcode opcode, const Body& body, std::size_t fragment
   to.write([&](protocol::Buffer& out) {
     protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
   });
-  if (sent != 0) to.consume(sent);
+  if (sent != 0) to.consume(sent, true);
   has_written(before);
 }
 
@@ -76,18 +79,27 @@ std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
   return static_cast<std::size_t>(sent);
 }
 
-void Endpoint::drop_unsent() noexcept {
+Tally Endpoint::drop_unsent() noexcept {
   settle_burst();
-  if (outbox_ == nullptr) return;
+  if (outbox_ == nullptr) return {};
   const std::size_t own = outbox_->own_bytes();
-  outbox_->drop_unsent();
+  const Tally dropped = outbox_->drop_unsent();
   reactor_.count_outbox(own, outbox_->own_bytes());
+  return dropped;
+}
+
+void Endpoint::discard_burst() noexcept {
+  if (!burst_.run) return;
+  reactor_.counters().deliveries_discarded.add(
+      burst_.run->messages_between(burst_.begin, burst_.end));
+  burst_ = {};
 }
 
 void Endpoint::flush_turn() noexcept {
   is_dirty = false;
   if (phase_ == Phase::doomed) return free_if_done();
-  flush();
+  // A socket that has said that it takes no more says so when it does.
+  wants_write_ ? settle_burst() : flush();
   if (outbox_ != nullptr) reactor_.mark_stuck(*this);
 }
 
@@ -116,14 +128,21 @@ void Endpoint::flush() noexcept {
       reactor_.count_outbox(own, outbox_->own_bytes());
       return on_send_failed(static_cast<int>(-sent));
     }
-    count_sent(static_cast<std::size_t>(sent));
-    outbox_->consume(static_cast<std::size_t>(sent));
+    consume(static_cast<std::size_t>(sent));
     if (static_cast<std::size_t>(sent) < offered) break;
   }
   if (tls_ != nullptr) outbox_->commit(tls_->committed());
   reactor_.count_outbox(own, outbox_->own_bytes());
   if (outbox_->empty()) reactor_.take_back(std::move(outbox_));
   has_flushed();
+}
+
+void Endpoint::consume(std::size_t count) noexcept {
+  count_sent(count);
+  const bool are_frames = phase_ == Phase::open || phase_ == Phase::closing;
+  const Tally written = outbox_->consume(count, are_frames);
+  reactor_.counters().deliveries_written.add(written.deliveries);
+  outbox_->note_progress();
 }
 
 FilePart Endpoint::part_of_burst() noexcept {
@@ -139,13 +158,15 @@ void Endpoint::flush_burst() noexcept {
   ssize_t sent = reactor_.page_file().send(socket_.fd(), part_of_burst());
   if (sent == -EINVAL) sent = socket_.send({burst_.run->data() + burst_.begin, size});
   if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
-  if (sent > 0) count_sent(static_cast<std::size_t>(sent));
   if (sent == static_cast<ssize_t>(size)) {
+    count_sent(size);
+    reactor_.counters().deliveries_written.add(
+        burst_.run->messages_between(burst_.begin, burst_.end));
     burst_.run.reset();
     burst_.begin = burst_.end = 0;
   } else {
     settle_burst();
-    if (sent > 0) outbox_->consume(static_cast<std::size_t>(sent));
+    if (sent > 0) consume(static_cast<std::size_t>(sent));
   }
   has_flushed();
 }
@@ -155,9 +176,18 @@ void Endpoint::has_flushed() noexcept {
   if (wants_write != wants_write_) {
     wants_write_ = wants_write;
     watch();
+    if (wants_write) {
+      outbox_->watch_progress(reactor_, *this, rules().write_timeout);
+      on_stuck();
+    }
   }
   if (finish_after_flush_ && !wants_write) return finish();
   on_flushed();
+}
+
+void Endpoint::cut_off_unread() noexcept {
+  reactor_.counters().writes_timed_out.add();
+  doom(ETIMEDOUT);
 }
 
 void Endpoint::finish() noexcept {

@@ -35,8 +35,16 @@ class Giver {
     const Piece* piece = piece_in(webshocket::detail::ConnectionAccess::form(connection));
     if (piece == nullptr) return &Outcome::passed_over;
     last_ = piece;
-    const bool taken = connection.extend(*piece) || connection.deliver(*piece);
-    return taken ? &Outcome::delivered : &Outcome::dropped;
+    if (connection.extend(*piece)) return &Outcome::delivered;
+    switch (connection.deliver(*piece)) {
+      case Given::taken:
+        return &Outcome::delivered;
+      case Given::dropped:
+        return &Outcome::dropped;
+      case Given::gone:
+        break;
+    }
+    return &Outcome::passed_over;
   }
 
   /// Put into a run when the first recipient wants it. Nothing if the message was not made in that
@@ -49,10 +57,18 @@ class Giver {
     if (message.frames(form).empty()) return nullptr;
     Piece& given = pieces_[static_cast<std::size_t>(form)];
     if (!given.run) {
-      given = {runs_.add(target_, delivery_.message, form), webshocket::detail::is_deflate(form)};
+      given = {runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule}, key()),
+               webshocket::detail::is_deflate(form)};
     }
     piece = given;
     return &piece;
+  }
+
+  // The same name elsewhere is another thing's.
+  std::uint64_t key() const noexcept {
+    if (delivery_.key_hash == Run::kNoKey) return Run::kNoKey;
+    constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
+    return (delivery_.key_hash ^ (target_ * kGolden)) | 1;
   }
 
   Outcome outcome_;
@@ -109,25 +125,20 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
 
 // Nobody to share it with: a small message is copied to where its replies are.
 Outcome Shard::deliver_to_one(const Delivery& delivery) noexcept {
-  Outcome outcome;
   TcpConnection* const connection = table_.find(delivery.uid);
-  if (connection == nullptr) return outcome;
-  outcome.passed_over = 1;
-  if (delivery.predicate.empty() || delivery.predicate(*connection)) {
-    const Form form =
-        delivery.message->given_as(webshocket::detail::ConnectionAccess::form(*connection));
-    if (!delivery.message->frames(form).empty()) {
-      outcome = connection->deliver(delivery.message, form) ? Outcome{.delivered = 1}
-                                                            : Outcome{.dropped = 1};
-    }
-  }
-  count(outcome);
-  return outcome;
+  if (connection == nullptr) return {};
+  constexpr Outcome kPassedOver{.passed_over = 1};
+  if (!delivery.predicate.empty() && !delivery.predicate(*connection)) return kPassedOver;
+  const Form form =
+      delivery.message->given_as(webshocket::detail::ConnectionAccess::form(*connection));
+  if (delivery.message->frames(form).empty()) return kPassedOver;
+  if (connection->deliver(delivery.message, form) != Given::taken) return {.dropped = 1};
+  counters_.messages_sent.add();
+  return {.delivered = 1};
 }
 
 void Shard::count(const Outcome& outcome) noexcept {
   counters_.deliveries.add(outcome.delivered + outcome.dropped);
-  counters_.deliveries_dropped.add(outcome.dropped);
   counters_.messages_sent.add(outcome.delivered);
 }
 

@@ -66,7 +66,8 @@ void Loop::run() noexcept {
 void Loop::finish() noexcept { uv_run(&loop_, UV_RUN_DEFAULT); }
 
 bool Loop::dispatch(int timeout) noexcept {
-  const int count = ::epoll_wait(epoll_.fd(), ready_.data(), static_cast<int>(ready_.size()), timeout);
+  const int count =
+      ::epoll_wait(epoll_.fd(), ready_.data(), static_cast<int>(ready_.size()), timeout);
   to_call_ = std::span(ready_).first(count < 0 ? 0 : static_cast<std::size_t>(count));
   bool is_libuv_ready = false;
   while (!to_call_.empty()) {

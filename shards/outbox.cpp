@@ -2,14 +2,33 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "protocol/frame_header.hpp"
+#include "shards/endpoint.hpp"
 
 namespace webshocket::shards {
+
+Tally Outbox::Item::tally(std::size_t to) const noexcept {
+  Tally tally;
+  if (!run || is_control(*this)) return tally;
+  const bool is_send = run->handling().kind == Handling::Kind::send;
+  (is_send ? tally.sends : tally.deliveries) = run->messages_between(begin, to);
+  tally.bytes = to - begin;
+  return tally;
+}
+
+Tally Outbox::tally() const noexcept {
+  Tally tally;
+  for (std::size_t i = first_; i < items_.size(); ++i) tally += items_[i].tally(items_[i].end);
+  return tally;
+}
 
 void Outbox::push(const Range& range) {
   bytes_ += range.size();
   if (!empty()) {
     Item& last = items_.back();
-    if (last.run.get() == range.run.get() && last.end == range.begin) {
+    if (last.run.get() == range.run.get() && last.end == range.begin && last.key == Run::kNoKey) {
       last.end = range.end;
       return;
     }
@@ -17,14 +36,105 @@ void Outbox::push(const Range& range) {
   items_.push_back({range.run, range.begin, range.end});
 }
 
+Tally Outbox::push_newest(const Range& range) {
+  if (newest_ == nullptr) index_newest();
+  const Tally dropped = append_newest(range);
+  close_gaps();
+  return dropped;
+}
+
+void Outbox::index_newest() {
+  newest_ = std::make_unique<Newest>();
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    if (items_[i].key != Run::kNoKey) (*newest_)[items_[i].key] = erased_ + i;
+  }
+}
+
+Tally Outbox::append_newest(const Range& range) {
+  Tally dropped;
+  for (std::size_t begin = range.begin; begin < range.end;) {
+    const std::size_t end = range.run->end_of_message(begin);
+    const std::uint64_t key = range.run->key_at(begin);
+    if (key == Run::kNoKey) {
+      push({range.run, begin, end});
+      begin = end;
+      continue;
+    }
+    if (Item* const older = find_newest(key)) {
+      dropped += older->tally(older->end);
+      bytes_ -= older->size();
+      older->begin = older->end;
+      ++emptied_;
+    }
+    items_.push_back({range.run, begin, end, key});
+    (*newest_)[key] = erased_ + items_.size() - 1;
+    bytes_ += end - begin;
+    begin = end;
+  }
+  return dropped;
+}
+
+Outbox::Item* Outbox::find_newest(std::uint64_t key) noexcept {
+  const auto found = newest_->find(key);
+  if (found == newest_->end() || found->second < erased_ + first_free()) return nullptr;
+  Item& item = items_[found->second - erased_];
+  return item.key == key && item.size() != 0 ? &item : nullptr;
+}
+
+std::size_t Outbox::first_free() const noexcept {
+  std::size_t i = first_;
+  for (std::size_t ahead = 0; ahead < fixed(); ++i) ahead += items_[i].size();
+  return i;
+}
+
+void Outbox::push_ahead(const Range& frame) {
+  std::size_t i = first_;
+  std::size_t left = frame_rest_;
+  const std::byte kind = *frame.run->data();
+  for (; left != 0; ++i) {
+    const std::size_t size = items_[i].size();
+    if (left < size) {
+      // In the middle of an item: what follows is one of its own.
+      Item rest = items_[i];
+      rest.begin += left;
+      items_[i].end = rest.begin;
+      items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(++i), std::move(rest));
+      break;
+    }
+    left -= size;
+  }
+  while (i < items_.size() && items_[i].size() == 0) ++i;
+  if (i < items_.size() && is_control(items_[i]) && *data(items_[i]) == kind) {
+    // The same again, and the last one still waits: it stands for both.
+    if (begun_ > frame_rest_) begun_ += frame.size() - items_[i].size();
+    bytes_ += frame.size() - items_[i].size();
+    items_[i].run = frame.run;
+    items_[i].begin = frame.begin;
+    items_[i].end = frame.end;
+    return;
+  }
+  items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(i),
+                {frame.run, frame.begin, frame.end});
+  bytes_ += frame.size();
+  // What of a message was begun and waits behind the frame still is.
+  if (begun_ > frame_rest_) begun_ += frame.size();
+  detached_ = std::min(detached_, i);
+  newest_.reset();
+}
+
+bool Outbox::is_control(const Item& item) noexcept {
+  return item.run && item.run->handling().kind == Handling::Kind::control;
+}
+
 std::size_t Outbox::gather(std::span<iovec> parts) noexcept {
   std::size_t count = 0;
-  for (std::size_t i = first_; i < items_.size() && count < parts.size(); ++i, ++count) {
+  for (std::size_t i = first_; i < items_.size() && count < parts.size(); ++i) {
     const Item& item = items_[i];
-    const std::byte* start = item.run ? item.run->data() : own_.data();
+    if (item.size() == 0) continue;
     // sendmsg takes what it only reads as void*.
-    parts[count].iov_base = const_cast<std::byte*>(start + item.begin);
+    parts[count].iov_base = const_cast<std::byte*>(data(item));
     parts[count].iov_len = item.size();
+    ++count;
   }
   return count;
 }
@@ -48,12 +158,31 @@ std::size_t Outbox::rest_of_message(const Item& item, std::size_t offset) noexce
   return item.run ? item.run->rest_of_message(offset) : item.end - offset;
 }
 
-void Outbox::consume(std::size_t count) noexcept {
+std::size_t Outbox::frame_end_from(std::size_t offset) const noexcept {
+  if (offset <= frame_rest_) return frame_rest_;
+  std::size_t ahead = 0;
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    const Item& item = items_[i];
+    const std::size_t behind = ahead + item.size();
+    if (offset <= behind) {
+      const std::size_t start = std::max(ahead, frame_rest_);  // a frame begins there
+      const std::span<const std::byte> frames(data(item) + (start - ahead), behind - start);
+      return start + protocol::frame_end(frames, offset - start);
+    }
+    ahead = behind;
+  }
+  return ahead;
+}
+
+Tally Outbox::consume(std::size_t count, bool are_frames) noexcept {
+  Tally written;
+  frame_rest_ = count == bytes_ ? 0 : (are_frames ? frame_end_from(count) : bytes_) - count;
   bytes_ -= count;
   begun_ -= std::min(begun_, count);
   while (count > 0) {
     Item& item = items_[first_];
     const std::size_t taken = std::min(count, item.size());
+    if (item.run) written += item.tally(item.begin + taken);
     item.begin += taken;
     count -= taken;
     if (!item.run) own_sent_ = item.begin;
@@ -64,10 +193,13 @@ void Outbox::consume(std::size_t count) noexcept {
     item.run = RunRef();
     ++first_;
   }
+  skip_emptied();
   reclaim();
+  return written;
 }
 
 void Outbox::commit(std::size_t count) noexcept {
+  frame_rest_ = frame_end_from(count);
   std::size_t before = 0;
   for (std::size_t i = first_; i < items_.size() && before < count; ++i) {
     const Item& item = items_[i];
@@ -78,16 +210,40 @@ void Outbox::commit(std::size_t count) noexcept {
   }
 }
 
+void Outbox::skip_emptied() noexcept {
+  while (first_ < items_.size() && items_[first_].size() == 0) {
+    items_[first_].run = RunRef();
+    ++first_;
+    if (emptied_ != 0) --emptied_;
+  }
+}
+
+// Else a key that changes all the time would fill the list with what it was.
+void Outbox::close_gaps() {
+  skip_emptied();
+  if (emptied_ < 64 || emptied_ * 2 < items_.size() - first_) return;
+  const auto begin = items_.begin() + static_cast<std::ptrdiff_t>(first_);
+  items_.erase(std::remove_if(begin, items_.end(),
+                              [](const Item& item) noexcept { return item.size() == 0; }),
+               items_.end());
+  emptied_ = 0;
+  detached_ = first_;
+  newest_.reset();
+}
+
 void Outbox::reclaim() noexcept {
   if (empty()) {
     items_.clear();
-    first_ = 0;
+    first_ = detached_ = emptied_ = 0;
+    if (newest_ != nullptr) newest_.reset();
     own_.clear();
     own_sent_ = 0;
     return;
   }
   if (first_ >= kItemsKept && first_ * 2 >= items_.size()) {
     items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
+    erased_ += first_;
+    detached_ -= std::min(detached_, first_);
     first_ = 0;
   }
   if (own_sent_ >= kWorthMoving && own_sent_ * 2 >= own_.size()) {
@@ -103,36 +259,67 @@ void Outbox::reclaim() noexcept {
   }
 }
 
-void Outbox::drop_unsent() noexcept {
+Tally Outbox::drop_unsent() noexcept {
+  Tally dropped;
   std::size_t kept = first_;
-  std::size_t left = begun_;
+  std::size_t left = frame_rest_;
   for (; kept < items_.size() && left > 0; ++kept) {
     Item& item = items_[kept];
-    item.end = item.begin + std::min(item.size(), left);
-    left -= item.size();
+    const std::size_t end = item.begin + std::min(item.size(), left);
+    dropped += Item{item.run, end, item.end}.tally(item.end);
+    left -= end - item.begin;
+    item.end = end;
   }
-  bytes_ = begun_;
+  for (std::size_t i = kept; i < items_.size(); ++i) dropped += items_[i].tally(items_[i].end);
+  bytes_ = begun_ = frame_rest_;
   items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(kept), items_.end());
+  detached_ = std::min(detached_, kept);
+  newest_.reset();
   // The bytes behind them in own_ go when the outbox is empty.
   reclaim();
+  return dropped;
 }
 
 void Outbox::detach() {
-  for (std::size_t i = first_; i < items_.size(); ++i) {
+  for (std::size_t i = std::max(first_, detached_); i < items_.size(); ++i) {
     Item& item = items_[i];
-    if (!item.run || item.size() * item.run->references() * 2 > item.run->size()) continue;
-    item.run = item.run->copy(item.begin, item.end);
-    item.end = item.size();
-    item.begin = 0;
+    if (!item.run) continue;
+    if (item.size() * item.run->references() * 2 <= item.run->size()) {
+      item.run = item.run->copy(item.begin, item.end);
+      item.end = item.size();
+      item.begin = 0;
+    } else {
+      item.run.keep();
+    }
   }
+  detached_ = items_.size();
+}
+
+void Outbox::watch_progress(Reactor& reactor, Endpoint& owner, std::chrono::nanoseconds timeout) {
+  if (timeout.count() == 0) return;
+  patience_.reactor = &reactor;
+  patience_.owner = &owner;
+  patience_.timeout = timeout;
+  patience_.has_progress = false;
+  reactor.start_timer(patience_, timeout);
+}
+
+void Outbox::stop_watching(Reactor& reactor) noexcept {
+  if (patience_.armed()) reactor.stop_timer(patience_);
+}
+
+void Outbox::Patience::fire() noexcept {
+  if (!std::exchange(has_progress, false)) return owner->cut_off_unread();
+  reactor->start_timer(*this, timeout);
 }
 
 void Outbox::reset(std::size_t keep) noexcept {
   items_.clear();
   if (items_.capacity() > kItemsKept) items_.shrink_to_fit();
-  first_ = 0;
+  first_ = detached_ = emptied_ = 0;
   bytes_ = 0;
-  begun_ = 0;
+  begun_ = frame_rest_ = 0;
+  newest_.reset();
   own_.release(keep);
   own_sent_ = 0;
 }

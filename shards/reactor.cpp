@@ -57,7 +57,9 @@ std::unique_ptr<Outbox> Reactor::lend_outbox() {
 }
 
 void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
-  if (outbox == nullptr || outboxes_.size() >= kOutboxesKept) return;
+  if (outbox == nullptr) return;
+  outbox->stop_watching(*this);
+  if (outboxes_.size() >= kOutboxesKept) return;
   outbox->reset(kOutboxMemoryKept - outbox_memory_kept_);
   outbox_memory_kept_ += outbox->memory();
   outboxes_.push_back(std::move(outbox));

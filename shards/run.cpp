@@ -10,16 +10,51 @@ std::size_t Run::rest_of_message(std::size_t offset) const noexcept {
   return offset == 0 || end == ends_.end() ? 0 : *end - offset;
 }
 
+std::size_t Run::index_of_message(std::size_t begin) const noexcept {
+  return static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), begin) -
+                                  ends_.begin());
+}
+
+std::size_t Run::end_of_message(std::size_t begin) const noexcept {
+  return message_ != nullptr ? large_.size() : ends_[index_of_message(begin)];
+}
+
+std::uint64_t Run::key_at(std::size_t begin) const noexcept {
+  return keys_.empty() ? kNoKey : keys_[index_of_message(begin)];
+}
+
+std::size_t Run::messages_between(std::size_t begin, std::size_t end) const noexcept {
+  if (message_ != nullptr) return end == large_.size() && end > begin ? 1 : 0;
+  const Range32 asked{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
+  if (asked != counted_) {
+    counted_ = asked;
+    count_ = static_cast<std::uint32_t>(index_of_message(end) - index_of_message(begin));
+  }
+  return count_;
+}
+
+void Run::end_message(std::uint64_t key) {
+  if (key != kNoKey) keys_.resize(ends_.size(), kNoKey);
+  if (key != kNoKey || !keys_.empty()) keys_.push_back(key);
+  ends_.push_back(static_cast<std::uint32_t>(own_.size()));
+  home_.count(*this, own_.size());
+}
+
 RunRef Run::copy(std::size_t begin, std::size_t end) const {
   RunRef copy(home_.make());
   Run& to = *copy.run_;
+  to.handling_ = handling_;
+  to.own_.reserve(end - begin);
   to.own_.append({data() + begin, end - begin});
-  for (const std::uint32_t message_end : ends_) {
-    if (message_end > begin && message_end <= end) {
-      to.ends_.push_back(static_cast<std::uint32_t>(message_end - begin));
-    }
+  for (std::size_t i = index_of_message(begin); i < ends_.size() && ends_[i] <= end; ++i) {
+    to.ends_.push_back(static_cast<std::uint32_t>(ends_[i] - begin));
+    if (!keys_.empty()) to.keys_.push_back(keys_[i]);
   }
-  home_.bytes_ += to.size();
+  if (message_ != nullptr && end == large_.size()) {
+    to.ends_.push_back(static_cast<std::uint32_t>(end - begin));
+    to.keys_ = keys_;
+  }
+  home_.keep(to);
   return copy;
 }
 
@@ -29,28 +64,53 @@ Runs::Runs() { spare_.reserve(kRunsKept); }
 
 Runs::~Runs() { end_turn(); }
 
-Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form) {
+Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form,
+                Handling handling, std::uint64_t key) {
   const std::span<const std::byte> frames = message->frames(form);
-  if (frames.size() > kMostCopied) return refer(message, form);
+  if (frames.size() > kMostCopied) return refer(message, form, handling, key);
   // A run has one form, even if targets are alike.
   RunRef& run = open(target * webshocket::detail::kForms + static_cast<std::uint64_t>(form));
   if (run && run->size() + frames.size() > kMostInRun) run = RunRef();
-  if (!run) run = RunRef(make());
+  if (!run) {
+    run = RunRef(make());
+    run.run_->handling_ = handling;
+  }
   Run& to = *run.run_;
   const std::size_t begin = to.size();
   to.own_.append(frames);
-  to.ends_.push_back(static_cast<std::uint32_t>(to.size()));
-  bytes_ += frames.size();
+  to.end_message(key);
   return {run, begin, to.size()};
 }
 
-Range Runs::refer(const std::shared_ptr<const Message>& message, Form form) {
+Range Runs::refer(const std::shared_ptr<const Message>& message, Form form, Handling handling,
+                  std::uint64_t key) {
   RunRef run(make());
-  run.run_->message_ = message;
-  run.run_->large_ = message->frames(form);
-  const std::size_t size = run->size();
-  bytes_ += size;
+  Run& to = *run.run_;
+  to.handling_ = handling;
+  to.message_ = message;
+  to.large_ = message->frames(form);
+  if (key != Run::kNoKey) to.keys_.push_back(key);
+  count(to, to.size());
+  const std::size_t size = to.size();
   return {std::move(run), 0, size};
+}
+
+void Runs::count(Run& run, std::size_t cost) noexcept {
+  bytes_ += cost - run.cost_;
+  run.cost_ = cost;
+}
+
+void RunRef::keep() noexcept {
+  // Once: it grows no more.
+  if (run_->cost_ < run_->size() + sizeof(Run)) run_->home_.keep(*run_);
+}
+
+void Runs::keep(Run& run) noexcept {
+  run.own_.shrink();
+  run.ends_.shrink_to_fit();
+  run.keys_.shrink_to_fit();
+  count(run, run.size() + sizeof(Run) + run.ends_.size() * sizeof(run.ends_[0]) +
+                 run.keys_.size() * sizeof(run.keys_[0]));
 }
 
 void Runs::end_turn() noexcept {
@@ -98,10 +158,15 @@ Run& Runs::make() {
 
 void Runs::take_back(Run& run) noexcept {
   std::unique_ptr<Run> owner(&run);
-  bytes_ -= run.size();
+  count(run, 0);
   if (spare_.size() >= kRunsKept) return;
   run.own_.release(kMemoryKept);
   run.ends_.clear();
+  if (run.ends_.capacity() > kMemoryKept / sizeof(run.ends_[0])) run.ends_.shrink_to_fit();
+  run.keys_ = {};
+  run.handling_ = {};
+  run.counted_ = {};
+  run.count_ = 0;
   run.message_.reset();
   run.large_ = {};
   run.placed_ = {};

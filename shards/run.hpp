@@ -17,11 +17,26 @@ class PageFile;
 class RunRef;
 class Runs;
 
+/// What an outbox may do with the messages of a run, and as what they are counted.
+struct Handling {
+  enum class Kind : std::uint8_t {
+    delivery,  ///< of a publish or a broadcast
+    send,      ///< to this one, and it may be dropped
+    control,   ///< frames that are no messages
+  };
+  Kind kind = Kind::delivery;
+  std::uint8_t rule = 0;  ///< see `OutboxRules`
+  friend bool operator==(const Handling&, const Handling&) = default;
+};
+
 /// Messages as frames, one behind the other: whoever gets several of them in a row gets one range,
 /// and one flat piece of memory is what the kernel takes at the least cost. It grows as messages
 /// are appended, or is one large message where it was frozen. One thread.
 class Run {
  public:
+  /// Of no message: it is the newest state of nothing.
+  static constexpr std::uint64_t kNoKey = 0;
+
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -30,8 +45,17 @@ class Run {
     return message_ == nullptr ? own_.data() : large_.data();
   }
   std::size_t size() const noexcept { return message_ == nullptr ? own_.size() : large_.size(); }
+  const Handling& handling() const noexcept { return handling_; }
   /// From `offset` to the end of the message that it lies in; 0 between two messages.
   std::size_t rest_of_message(std::size_t offset) const noexcept;
+  /// The end of the message that begins at `begin`.
+  std::size_t end_of_message(std::size_t begin) const noexcept;
+  /// How many messages end in (begin, end]. The last answer is remembered: those who got the same
+  /// ask the same.
+  std::size_t messages_between(std::size_t begin, std::size_t end) const noexcept;
+  bool has_keys() const noexcept { return !keys_.empty(); }
+  /// Of the message that begins at `begin`: of what it is the newest state, or `kNoKey`.
+  std::uint64_t key_at(std::size_t begin) const noexcept;
   /// How many refer to it.
   std::uint32_t references() const noexcept { return references_; }
   /// Made in this turn: who refers to it is about to be sent it.
@@ -45,6 +69,11 @@ class Run {
   friend class RunRef;
   friend std::default_delete<Run>;
 
+  struct Range32 {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    friend bool operator==(const Range32&, const Range32&) = default;
+  };
   /// Its copy in a PageFile, in the turn that it was made in.
   struct Placed {
     std::size_t offset = 0;
@@ -54,13 +83,21 @@ class Run {
   explicit Run(Runs& home) noexcept : home_(home) {}
   ~Run() = default;
 
+  void end_message(std::uint64_t key);
+  std::size_t index_of_message(std::size_t begin) const noexcept;
+
   Runs& home_;
   protocol::Buffer own_;
   std::vector<std::uint32_t> ends_;  ///< of the messages in `own_`, ascending
+  std::vector<std::uint64_t> keys_;  ///< of each of them; empty: none has one
+  Handling handling_;
   std::shared_ptr<const Message> message_;
   std::span<const std::byte> large_;
   mutable Placed placed_;
+  mutable Range32 counted_;
+  mutable std::uint32_t count_ = 0;  ///< of the messages in `counted_`
   std::uint64_t turn_ = 0;
+  std::size_t cost_ = 0;  ///< as its `Runs` counts it
   std::uint32_t references_ = 0;
 };
 
@@ -94,6 +131,8 @@ class RunRef {
   const Run& operator*() const noexcept { return *run_; }
   const Run* operator->() const noexcept { return run_; }
   const Run* get() const noexcept { return run_; }
+  /// It is kept beyond its turn: it is to cost no more memory than it has to.
+  void keep() noexcept;
 
  private:
   friend class Run;
@@ -129,9 +168,21 @@ class Runs {
   /// Puts a message behind the last one of this turn with the same target and form. Targets are
   /// hashes: should two be alike, their messages share a run, and nothing else comes of it, as the
   /// form is the same.
-  Range add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form);
+  Range add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form,
+            Handling handling = {}, std::uint64_t key = Run::kNoKey);
   /// A message as a run of its own.
-  Range refer(const std::shared_ptr<const Message>& message, Form form);
+  Range refer(const std::shared_ptr<const Message>& message, Form form, Handling handling = {},
+              std::uint64_t key = Run::kNoKey);
+  /// The same of what `write(protocol::Buffer&)` appends.
+  template <class Write>
+  Range write(Handling handling, Write&& write) {
+    RunRef run(make());
+    run.run_->handling_ = handling;
+    write(run.run_->own_);
+    run.run_->end_message(Run::kNoKey);
+    const std::size_t size = run->size();
+    return {std::move(run), 0, size};
+  }
   /// What is added from here on goes elsewhere.
   void end_turn() noexcept;
 
@@ -153,6 +204,9 @@ class Runs {
 
   Run& make();
   void take_back(Run& run) noexcept;
+  void keep(Run& run) noexcept;
+  /// What it costs from here on.
+  void count(Run& run, std::size_t cost) noexcept;
   RunRef& open(std::uint64_t key);
   void grow_index();
 

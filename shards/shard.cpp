@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <future>
 #include <utility>
 
@@ -73,7 +74,9 @@ Shard::Shard(Site& site, std::size_t index)
              .ping_interval = site.config.ping_interval,
              .ping_timeout = site.config.ping_timeout,
              .close_timeout = site.config.close_timeout,
+             .write_timeout = site.config.write_timeout,
              .compression = site.config.compression},
+      outbox_rule_{site.config.outbox_policy, site.config.outbox_limit},
       mailbox_(std::make_shared<ShardMailbox>(site.bus, index)),
       channels_({.seed = random_seed()}),
       ticks_(*this, *this, site.config.tick_limit) {}
@@ -196,8 +199,12 @@ void Shard::settle() noexcept {
 }
 
 void Shard::settle_memory() noexcept {
+  const std::size_t bytes = own_outbox_bytes_ + runs_.bytes() + inbound_bytes_;
   most_live_ = std::max(most_live_, live_);
-  if (most_live_ < kCrowd || live_ > most_live_ / 4) {
+  most_bytes_ = std::max(most_bytes_, bytes);
+  const bool crowd_has_left = most_live_ >= kCrowd && live_ <= most_live_ / 4;
+  const bool flood_has_gone = most_bytes_ >= kFlood && bytes <= most_bytes_ / 4;
+  if (!crowd_has_left && !flood_has_gone) {
     give_back_at_ = Clock::time_point::max();
     return;
   }
@@ -209,22 +216,27 @@ void Shard::settle_memory() noexcept {
   give_back_at_ = Clock::time_point::max();
   gave_back_at_ = now();
   most_live_ = live_;
+  most_bytes_ = bytes;
 }
 
 void Shard::check_outbox_total() noexcept {
   const std::size_t limit = site_.config.outbox_total_limit;
   if (limit == 0 || own_outbox_bytes_ + runs_.bytes() <= limit) return;
-  // Rare, so that a walk over all is no loss: the longest outbox goes.
-  TcpConnection* longest = nullptr;
+  // Rare, so that a walk over all is no loss: the longest outboxes go.
+  std::vector<TcpConnection*> waiting;
   table_.for_each([&](TcpConnection& connection) {
-    if (connection.is_open() &&
-        (longest == nullptr || connection.outbox_bytes() > longest->outbox_bytes())) {
-      longest = &connection;
-    }
+    if (connection.outbox_bytes() != 0 && !connection.is_closing()) waiting.push_back(&connection);
   });
-  if (longest == nullptr || longest->outbox_bytes() == 0) return;
-  counters_.slow_consumers.add();
-  longest->close_slow("outbox_total_limit reached");
+  std::ranges::sort(waiting, std::ranges::greater(), &TcpConnection::outbox_bytes);
+  for (TcpConnection* connection : waiting) {
+    if (own_outbox_bytes_ + runs_.bytes() <= limit) return;
+    if (connection->is_open()) {
+      counters_.slow_consumers.add();
+      connection->close_slow("outbox_total_limit reached");
+    } else {
+      connection->doom();  // an answer to plain HTTP
+    }
+  }
 }
 
 void Shard::log(LogLevel level, std::string_view text) const noexcept {

@@ -72,6 +72,9 @@ class Shard final : public Reactor, private Receiver {
   bool draining() const noexcept { return draining_; }
   const EndpointRules& rules() const noexcept { return rules_; }
   const DecodeLimits& decode_limits() const noexcept { return decode_limits_; }
+  /// Of connections that have none of their own.
+  const OutboxRule& outbox_rule() const noexcept { return outbox_rule_; }
+  const OutboxRules& outbox_rules() const noexcept { return site_.bus->outboxes(); }
 
   void enter(TcpConnection& connection);
   void leave(TcpConnection& connection) noexcept;
@@ -106,6 +109,7 @@ class Shard final : public Reactor, private Receiver {
   // Memory goes back when three of four have left, of so many that it is worth it; and when the
   // crowd has passed, as those who are leaving need some of it.
   static constexpr std::size_t kCrowd = 1'000;
+  static constexpr std::size_t kFlood = 16 * 1024 * 1024;
   static constexpr std::chrono::seconds kCrowdPasses{1};
   static constexpr std::chrono::minutes kBetweenGivingBack{1};
 
@@ -136,6 +140,7 @@ class Shard final : public Reactor, private Receiver {
   const std::size_t index_;
   const DecodeLimits decode_limits_;
   const EndpointRules rules_;
+  const OutboxRule outbox_rule_;
   std::shared_ptr<webshocket::detail::Mailbox> mailbox_;
 
   std::vector<std::unique_ptr<Handler>> handlers_;
@@ -143,8 +148,9 @@ class Shard final : public Reactor, private Receiver {
   ConnectionTable table_;
   Ticks ticks_;
   Bus::Membership* membership_ = nullptr;  ///< as long as its thread runs
-  std::size_t live_ = 0;       ///< connection objects, those included that have left the table
-  std::size_t most_live_ = 0;  ///< since memory was given back
+  std::size_t live_ = 0;        ///< connection objects, those included that have left the table
+  std::size_t most_live_ = 0;   ///< since memory was given back
+  std::size_t most_bytes_ = 0;  ///< the same of what waited in outboxes, and half-received
   Clock::time_point gave_back_at_{};
   Clock::time_point give_back_at_ = Clock::time_point::max();
   std::vector<Uid> wait_for_call_limit_;

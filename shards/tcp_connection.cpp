@@ -18,6 +18,7 @@
 
 namespace webshocket::shards {
 
+using webshocket::detail::ConnectionAccess;
 using webshocket::detail::HandlerAccess;
 
 TcpConnection::TcpConnection(Shard& shard, Adoption adoption)
@@ -86,58 +87,148 @@ void TcpConnection::do_release() noexcept {
 
 // --- output -----------------------------------------------------------------------------------
 
-inline bool TcpConnection::fits(std::size_t size) const noexcept {
-  const std::size_t limit = shard().config().outbox_limit;
+const OutboxRule& TcpConnection::own_rule() const noexcept {
+  return has_own_rule_ ? ConnectionAccess::find_outbox(*this)->rule : shard().outbox_rule();
+}
+
+OutboxRule TcpConnection::rule_for(const Run& run) const noexcept {
+  return shard().outbox_rules().combine(run.handling().rule, own_rule());
+}
+
+inline bool TcpConnection::fits(std::size_t size, std::size_t limit) const noexcept {
   const std::size_t waiting = outbox_bytes();
   return waiting == 0 || waiting + size <= limit || limit == 0;
 }
 
-bool TcpConnection::make_room(std::size_t size) noexcept {
+bool TcpConnection::make_room(std::size_t size, const OutboxRule& rule) noexcept {
   // The burst of one turn is no sign of a slow reader: let the socket take what it can first.
-  flush();
+  if (!wants_write_) flush();
   if (phase_ != Phase::open) return false;
-  if (fits(size)) return true;
-  shard().counters().slow_consumers.add();
-  close_slow("outbox_limit reached");
+  if (fits(size, rule.limit)) return true;
+  switch (rule.policy) {
+    case OutboxPolicy::disconnect:
+      shard().counters().slow_consumers.add();
+      close_slow("outbox_limit reached");
+      return false;
+    case OutboxPolicy::drop_new:
+      return false;
+    case OutboxPolicy::drop_old:
+    case OutboxPolicy::conflate:
+      drop_oldest(outbox_bytes() + size - rule.limit);
+      return fits(size, rule.limit);
+  }
   return false;
 }
 
+void TcpConnection::drop_oldest(std::size_t bytes) {
+  const std::size_t own = outbox().own_bytes();
+  const Tally dropped = outbox().drop_oldest(bytes, [this](const Run& run) {
+    const OutboxPolicy policy = rule_for(run).policy;
+    return run.handling().kind != Handling::Kind::control &&
+           (policy == OutboxPolicy::drop_old || policy == OutboxPolicy::conflate);
+  });
+  shard().count_outbox(own, outbox().own_bytes());
+  shard().counters().dropped_old.add(dropped.deliveries);
+  note_dropped(&Dropped::by_drop_old, dropped);
+}
+
+void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped) {
+  if (dropped.messages() == 0) return;
+  shard().counters().sends_dropped.add(dropped.sends);
+  ConnectionAccess::outbox(*this).add(policy, dropped.messages(), dropped.bytes);
+  has_dropped_ = true;
+  shard().mark_going(*this);
+}
+
 void TcpConnection::close_slow(std::string_view reason) noexcept {
-  drop_unsent();
+  const Tally dropped = drop_unsent();
+  shard().counters().dropped_disconnect.add(dropped.deliveries);
+  shard().counters().sends_dropped.add(dropped.sends);
   begin_close(CloseCode::try_again_later, reason);
 }
 
-bool TcpConnection::deliver(const Piece& piece) noexcept {
-  if (phase_ != Phase::open || !admit(piece.size())) return false;
+Given TcpConnection::deliver(const Piece& piece) noexcept {
+  if (phase_ != Phase::open) return Given::gone;
+  const OutboxRule rule = rule_for(*piece.run);
+  if (wants_write_ && rule.policy == OutboxPolicy::conflate && piece.run->has_keys()) {
+    return deliver_newest(piece, rule);
+  }
+  if (!admit(piece.size(), rule)) return refuse(piece, rule);
   if (piece.is_deflated) deflate_->forget();
   shard().mark_dirty(*this);
   if (piece.end > Runs::kMostInRun) {
     outbox().push(piece);
-    return true;
+    return Given::taken;
   }
   settle_burst();
   // As far as the outbox has room, and at least to where it is now.
-  const std::size_t limit = shard().config().outbox_limit;
   const std::size_t waiting = outbox_bytes() + piece.size();
-  const std::size_t room = limit == 0 ? Runs::kMostInRun : limit - std::min(limit, waiting);
+  const std::size_t room =
+      rule.limit == 0 ? Runs::kMostInRun : rule.limit - std::min(rule.limit, waiting);
   burst_.run = piece.run;
   burst_.begin = static_cast<std::uint32_t>(piece.begin);
   burst_.end = static_cast<std::uint32_t>(piece.end);
   burst_.limit = static_cast<std::uint32_t>(piece.end + std::min(room, Runs::kMostInRun));
-  return true;
+  return Given::taken;
 }
 
-bool TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) noexcept {
+Given TcpConnection::deliver_newest(const Piece& piece, const OutboxRule& rule) noexcept {
+  if (piece.is_deflated) deflate_->forget();
+  const Tally older = outbox().push_newest(piece);
+  shard().counters().dropped_conflated.add(older.deliveries);
+  note_dropped(&Dropped::by_conflate, older);
+  if (rule.limit != 0 && outbox_bytes() > std::max(rule.limit, piece.size())) {
+    drop_oldest(outbox_bytes() - rule.limit);
+  }
+  return Given::taken;
+}
+
+Given TcpConnection::refuse(const Piece& piece, const OutboxRule& rule) noexcept {
+  const bool closes = rule.policy == OutboxPolicy::disconnect;
+  if (!closes && phase_ != Phase::open) return Given::gone;
+  if (closes) {
+    shard().counters().dropped_disconnect.add();
+  } else {
+    shard().counters().dropped_new.add();
+    note_dropped(&Dropped::by_drop_new, {.deliveries = 1, .bytes = piece.size()});
+  }
+  return Given::dropped;
+}
+
+template <class Write>
+void TcpConnection::push_send(Write&& frames) {
+  outbox().push(shard().runs().write({.kind = Handling::Kind::send}, frames));
+  shard().mark_dirty(*this);
+}
+
+template <class Write>
+void TcpConnection::write_send(Write&& frames, const OutboxRule& rule) {
+  may_drop(rule) ? push_send(frames) : write(frames);
+}
+
+Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) noexcept {
   const std::span<const std::byte> frames = message->frames(form);
-  if (phase_ != Phase::open || !admit(frames.size())) return false;
+  if (phase_ != Phase::open) return Given::gone;
+  const OutboxRule& rule = own_rule();
+  if (!admit(frames.size(), rule)) return refuse_send(frames.size(), rule);
   if (webshocket::detail::is_deflate(form)) deflate_->forget();
+  constexpr Handling kSend{.kind = Handling::Kind::send};
   if (frames.size() > Runs::kMostCopied) {
-    outbox().push(shard().runs().refer(message, form));
+    outbox().push(shard().runs().refer(message, form, kSend));
     shard().mark_dirty(*this);
   } else {
-    write([&](protocol::Buffer& out) { out.append(frames); });
+    write_send([&](protocol::Buffer& out) { out.append(frames); }, rule);
   }
-  return true;
+  return Given::taken;
+}
+
+Given TcpConnection::refuse_send(std::size_t size, const OutboxRule& rule) noexcept {
+  shard().counters().sends_dropped.add();
+  if (rule.policy == OutboxPolicy::disconnect || phase_ != Phase::open) return Given::dropped;
+  ConnectionAccess::outbox(*this).add(&Dropped::by_drop_new, 1, size);
+  has_dropped_ = true;
+  shard().mark_going(*this);
+  return Given::dropped;
 }
 
 SendStatus TcpConnection::do_send(const Content& content, std::size_t fragment_size) {
@@ -162,13 +253,24 @@ SendStatus TcpConnection::send_message(Opcode opcode, std::span<const std::byte>
                                        Compress compress, std::size_t fragment_size) {
   if (fragment_size == 0) fragment_size = shard().config().fragment_size;
   const Body body = body_of(message, compress);
-  if (!admit(protocol::framed_size(body.bytes.size(), fragment_size))) {
+  const OutboxRule& rule = own_rule();
+  const std::size_t size = protocol::framed_size(body.bytes.size(), fragment_size);
+  if (!admit(size, rule)) {
     if (body.compressed) deflate_->forget();
+    refuse_send(size, rule);
     return SendStatus::dropped;
   }
-  write_message(opcode, body, fragment_size);
+  if (may_drop(rule) && !body.compressed) {
+    push_send([&](protocol::Buffer& out) {
+      protocol::write_message(out, opcode, body.bytes, fragment_size, {}, false);
+    });
+  } else {
+    write_message(opcode, body, fragment_size);
+  }
   shard().counters().messages_sent.add();
-  return do_writable() ? SendStatus::ok : SendStatus::congested;
+  if (do_writable()) return SendStatus::ok;
+  was_congested_ = true;
+  return SendStatus::congested;
 }
 
 bool TcpConnection::do_respond(std::string_view call_id, Payload response,
@@ -189,10 +291,26 @@ bool TcpConnection::do_writable() const noexcept {
   return phase_ != Phase::open || mark == 0 || outbox_bytes() < mark;
 }
 
+void TcpConnection::on_stuck() noexcept {
+  if (phase_ != Phase::open) return;
+  const std::size_t own = outbox_->own_bytes();
+  const Tally older = outbox_->keep_newest(
+      [this](const Run& run) { return rule_for(run).policy == OutboxPolicy::conflate; });
+  shard().count_outbox(own, outbox_->own_bytes());
+  shard().counters().dropped_conflated.add(older.deliveries);
+  note_dropped(&Dropped::by_conflate, older);
+}
+
 void TcpConnection::on_flushed() noexcept {
-  if (phase_ != Phase::open || !do_writable()) return;
-  // Streams that waited for room, calls that waited for replies to leave.
-  if (calls_in_flight() != 0 || parked_ != nullptr || !reading_) shard().mark_going(*this);
+  if (phase_ != Phase::open) return;
+  if (!do_writable()) {
+    was_congested_ = true;
+    return;
+  }
+  // Streams that waited for room, calls that waited for replies to leave, on_drained.
+  if (calls_in_flight() != 0 || parked_ != nullptr || !reading_ || was_congested_) {
+    shard().mark_going(*this);
+  }
 }
 
 void TcpConnection::finish() noexcept {
@@ -206,8 +324,21 @@ void TcpConnection::go_on() noexcept {
   if (phase_ == Phase::closing) return take_what_waits();
   if (phase_ != Phase::open) return;
   if (shard().draining() && !is_busy()) return begin_close(CloseCode::going_away, {});
+  tell_of_outbox();
+  if (phase_ != Phase::open) return;
   if (do_writable()) shard().calls().outbox_drained(*this);
   take_parked();
+}
+
+void TcpConnection::tell_of_outbox() noexcept {
+  if (std::exchange(has_dropped_, false)) {
+    const Dropped dropped = ConnectionAccess::outbox(*this).take_untold();
+    webshocket::detail::dispatch_dropped(handler(), *this, dropped);
+  }
+  if (was_congested_ && phase_ == Phase::open && do_writable()) {
+    was_congested_ = false;
+    webshocket::detail::dispatch_drained(handler(), *this);
+  }
 }
 
 // --- closing ----------------------------------------------------------------------------------
@@ -221,6 +352,19 @@ void TcpConnection::on_closing(CloseCode, std::string_view) noexcept {
 
 void TcpConnection::do_unblocked() noexcept {
   if (phase_ == Phase::open) shard().mark_going(*this);
+}
+
+OutboxState TcpConnection::do_outbox() const {
+  OutboxState state;
+  state.bytes = outbox_bytes();
+  state.rule = own_rule();
+  if (const auto* account = ConnectionAccess::find_outbox(*this)) state.dropped = account->dropped;
+  return state;
+}
+
+void TcpConnection::do_set_outbox(const OutboxRule& rule) {
+  ConnectionAccess::outbox(*this).rule = rule;
+  has_own_rule_ = true;
 }
 
 // --- channels ---------------------------------------------------------------------------------

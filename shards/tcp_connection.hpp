@@ -56,6 +56,13 @@ struct Adoption {
   std::unique_ptr<TlsStream> tls = {};  ///< of one that moves
 };
 
+/// What became of a message for a connection.
+enum class Given : std::uint8_t {
+  taken,
+  dropped,  ///< its outbox is full
+  gone,     ///< it is open no more
+};
+
 /// A message, as it lies in a run.
 struct Piece : Range {
   bool is_deflated = false;
@@ -77,10 +84,10 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
     burst_.end = static_cast<std::uint32_t>(piece.end);
     return true;
   }
-  /// A message for it. False if it was dropped: the connection is closing, or its outbox is full.
-  bool deliver(const Piece& piece) noexcept;
+  /// A message for it.
+  Given deliver(const Piece& piece) noexcept;
   /// The same, for it alone.
-  bool deliver(const std::shared_ptr<const Message>& message, Form form) noexcept;
+  Given deliver(const std::shared_ptr<const Message>& message, Form form) noexcept;
 
   void go_on() noexcept override;
   void go_on_securing() noexcept override;
@@ -119,6 +126,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   std::string do_remote_address() const override { return remote_.to_string(); }
   std::optional<ClientCertificate> do_client_certificate() const override;
   bool do_writable() const noexcept override;
+  OutboxState do_outbox() const override;
+  void do_set_outbox(const OutboxRule& rule) override;
   void do_unblocked() noexcept override;
   void do_hold() noexcept override { ++holds_; }
   void do_release() noexcept override;
@@ -128,6 +137,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void on_connecting() noexcept override;
   bool must_stop_reading() const noexcept override;
   void on_end_of_input() noexcept override;
+  void on_stuck() noexcept override;
   void on_flushed() noexcept override;
   void finish() noexcept override;
   void on_closing(CloseCode code, std::string_view reason) noexcept override;
@@ -183,9 +193,27 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   SendStatus send_message(Opcode opcode, std::span<const std::byte> message, Compress compress,
                           std::size_t fragment_size);
-  bool admit(std::size_t size) noexcept { return fits(size) || make_room(size); }
-  bool fits(std::size_t size) const noexcept;
-  bool make_room(std::size_t size) noexcept;
+  const OutboxRule& own_rule() const noexcept;
+  OutboxRule rule_for(const Run& run) const noexcept;
+  bool admit(std::size_t size, const OutboxRule& rule) noexcept {
+    return fits(size, rule.limit) || make_room(size, rule);
+  }
+  bool fits(std::size_t size, std::size_t limit) const noexcept;
+  bool make_room(std::size_t size, const OutboxRule& rule) noexcept;
+  Given deliver_newest(const Piece& piece, const OutboxRule& rule) noexcept;
+  Given refuse(const Piece& piece, const OutboxRule& rule) noexcept;
+  Given refuse_send(std::size_t size, const OutboxRule& rule) noexcept;
+  static bool may_drop(const OutboxRule& rule) noexcept {
+    return rule.policy == OutboxPolicy::drop_old || rule.policy == OutboxPolicy::conflate;
+  }
+  /// What is to be dropped again must not lie among the outbox's own bytes.
+  template <class Write>
+  void push_send(Write&& frames);
+  template <class Write>
+  void write_send(Write&& frames, const OutboxRule& rule);
+  void drop_oldest(std::size_t bytes);
+  void note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped);
+  void tell_of_outbox() noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;
 
@@ -193,6 +221,9 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   /// By a proxy that passes on what it does not read: what the bytes say of a client is not its
   /// word.
   bool is_unnamed_ = false;
+  bool has_own_rule_ = false;   ///< `Connection::set_outbox`
+  bool was_congested_ = false;  ///< `on_drained` is to come
+  bool has_dropped_ = false;    ///< `on_dropped` is to come
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;
   Address remote_;  ///< the socket's peer, or the client for whom that speaks

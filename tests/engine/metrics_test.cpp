@@ -79,6 +79,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
           s.dropped_old,
           s.dropped_conflated,
           s.dropped_disconnect,
+          s.sends_dropped,
           s.conflated,
           s.ticks_early,
           s.slow_consumers,
@@ -102,7 +103,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 56 * sizeof(std::uint64_t), "a field is missing above");
+static_assert(sizeof(Stats::Shard) == 57 * sizeof(std::uint64_t), "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {
   ServerFixture server({.shards = 3}, per_shard<Counted>(), [](webshocket::Server& made) {

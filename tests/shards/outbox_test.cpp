@@ -13,13 +13,18 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/frame_header.hpp"
+#include "protocol/frame_writer.hpp"
 #include "shards/message.hpp"
 
 using webshocket::Payload;
+using webshocket::protocol::FrameHeader;
 using webshocket::shards::Form;
+using webshocket::shards::Handling;
 using webshocket::shards::Message;
 using webshocket::shards::Outbox;
 using webshocket::shards::Range;
+using webshocket::shards::Run;
 using webshocket::shards::Runs;
 
 namespace {
@@ -42,9 +47,24 @@ std::string text_of(const Range& range) {
   return text_of(std::span(range.run->data() + range.begin, range.size()));
 }
 
-void write(Outbox& outbox, std::string_view text) {
-  outbox.write([&](webshocket::protocol::Buffer& out) { out.append(text); });
+std::string framed(std::string_view text, std::size_t fragment_size = 0) {
+  webshocket::protocol::Buffer out;
+  webshocket::protocol::write_message(out, webshocket::Opcode::text, std::as_bytes(std::span(text)),
+                                      fragment_size);
+  return std::string(out.text());
 }
+
+/// A reply: a frame among the outbox's own bytes.
+void write(Outbox& outbox, std::string_view text) {
+  outbox.write([&](webshocket::protocol::Buffer& out) { out.append(framed(text)); });
+}
+
+Range control_of(std::string_view text, Runs& runs) {
+  return runs.write({.kind = Handling::Kind::control},
+                    [&](webshocket::protocol::Buffer& out) { out.append(framed(text)); });
+}
+
+void consume(Outbox& outbox, std::size_t count) { outbox.consume(count, true); }
 
 /// What the next `parts` parts hold.
 std::string front(Outbox& outbox, std::size_t parts = 64) {
@@ -71,43 +91,43 @@ TEST_CASE("an outbox gives back what was put in, in order") {
   CHECK(outbox.empty());
   CHECK(front(outbox).empty());
 
-  const Range frame = frame_of("shared", runs);
-  const std::string framed = text_of(frame);
+  const Range range = frame_of("shared", runs);
+  const std::string shared = text_of(range);
   write(outbox, "one");
-  outbox.push(frame);
+  outbox.push(range);
   write(outbox, "two");
-  outbox.push(frame);
-  CHECK(outbox.bytes() == 6 + 2 * framed.size());
-  CHECK(outbox.own_bytes() == 6);
-  CHECK(front(outbox) == "one" + framed + "two" + framed);
-  CHECK(front(outbox, 2) == "one" + framed);
+  outbox.push(range);
+  CHECK(outbox.bytes() == 2 * 5 + 2 * shared.size());
+  CHECK(outbox.own_bytes() == 2 * 5);
+  CHECK(front(outbox) == framed("one") + shared + framed("two") + shared);
+  CHECK(front(outbox, 2) == framed("one") + shared);
   CHECK(front(outbox, 0).empty());
 }
 
 TEST_CASE("neighbouring bytes of its own leave as one part") {
   Outbox outbox;
   write(outbox, "ab");
-  write(outbox, "");
+  outbox.write([](webshocket::protocol::Buffer&) {});
   write(outbox, "cd");
   CHECK(parts_of(outbox) == 1);
-  outbox.consume(1);
+  consume(outbox, 1);
   write(outbox, "ef");
-  CHECK(front(outbox) == "bcdef");
+  CHECK(front(outbox) == (framed("ab") + framed("cd") + framed("ef")).substr(1));
   CHECK(parts_of(outbox) == 1);
 }
 
 TEST_CASE("a cut at any byte leaves exactly the rest") {
   Runs runs;
-  const Range frame = frame_of("0123456789", runs);
-  const std::string whole = "head" + text_of(frame) + "tail";
+  const Range range = frame_of("0123456789", runs);
+  const std::string whole = framed("head") + text_of(range) + framed("tail");
   for (std::size_t first = 0; first <= whole.size(); ++first) {
     for (std::size_t second = 0; first + second <= whole.size(); ++second) {
       Outbox outbox;
       write(outbox, "head");
-      outbox.push(frame);
+      outbox.push(range);
       write(outbox, "tail");
-      outbox.consume(first);
-      outbox.consume(second);
+      consume(outbox, first);
+      consume(outbox, second);
       REQUIRE(front(outbox) == whole.substr(first + second));
       REQUIRE(outbox.bytes() == whole.size() - first - second);
       REQUIRE(outbox.empty() == (first + second == whole.size()));
@@ -115,49 +135,74 @@ TEST_CASE("a cut at any byte leaves exactly the rest") {
   }
 }
 
-TEST_CASE("what was begun stays whole, the rest is dropped") {
+TEST_CASE("of what is dropped for good, only the frame that has begun stays") {
   Runs runs;
-  const Range frame = frame_of("shared", runs);
-  const std::string framed = text_of(frame);
+  const Range range = frame_of("shared", runs);
+  const std::string shared = text_of(range);
+  const std::string reply = framed("reply");
 
   Outbox outbox;
   write(outbox, "reply");
-  outbox.push(frame);
-  outbox.push(frame);
+  outbox.push(range);
+  outbox.push(range);
   SUBCASE("nothing was sent: nothing is left") {
-    outbox.drop_unsent();
+    CHECK(outbox.drop_unsent().deliveries == 2);
     CHECK(outbox.empty());
     CHECK(outbox.own_bytes() == 0);
   }
   SUBCASE("cut inside its own bytes") {
-    outbox.consume(2);
-    outbox.drop_unsent();
-    CHECK(front(outbox) == "ply");
+    consume(outbox, 2);
+    CHECK(outbox.drop_unsent().deliveries == 2);
+    CHECK(front(outbox) == reply.substr(2));
   }
   SUBCASE("cut between two") {
-    outbox.consume(5);
+    consume(outbox, reply.size());
     outbox.drop_unsent();
     CHECK(outbox.empty());
   }
   SUBCASE("what is on its way counts as begun") {
-    outbox.commit(5 + 3);
-    outbox.drop_unsent();
-    CHECK(front(outbox) == "reply" + framed);
+    outbox.commit(reply.size() + 3);
+    CHECK(outbox.drop_unsent().deliveries == 1);
+    CHECK(front(outbox) == reply + shared);
     outbox.commit(2);
     outbox.drop_unsent();
-    CHECK(front(outbox) == "reply" + framed);
+    CHECK(front(outbox) == reply + shared);
   }
   SUBCASE("cut inside a frame") {
-    outbox.consume(5 + 3);
-    outbox.drop_unsent();
-    CHECK(front(outbox) == framed.substr(3));
-    CHECK(outbox.bytes() == framed.size() - 3);
+    consume(outbox, reply.size() + 3);
+    CHECK(outbox.drop_unsent().deliveries == 1);
+    CHECK(front(outbox) == shared.substr(3));
+    CHECK(outbox.bytes() == shared.size() - 3);
     write(outbox, "close");
-    CHECK(front(outbox) == framed.substr(3) + "close");
-    outbox.consume(outbox.bytes());
+    CHECK(front(outbox) == shared.substr(3) + framed("close"));
+    consume(outbox, outbox.bytes());
     CHECK(outbox.empty());
     CHECK(outbox.own_bytes() == 0);
   }
+  SUBCASE("what was there before there were frames counts as one") {
+    outbox.begin_frames();
+    write(outbox, "frame");
+    outbox.drop_unsent();
+    CHECK(front(outbox) == reply + shared + shared);
+  }
+}
+
+TEST_CASE("of fragments, only the one that has begun stays") {
+  Runs runs;
+  Outbox outbox;
+  const std::string text(250, 'f');
+  const auto message = Message::freeze(webshocket::PacketSource::custom, std::nullopt,
+                                       {Payload(text), nullptr}, Form::raw, {.fragment_size = 100});
+  outbox.push(runs.add(7, message, Form::raw));
+  const std::string whole = framed(text, 100);
+  consume(outbox, 150);
+  SUBCASE("a control frame comes in between") {
+    outbox.push_ahead(control_of("ping", runs));
+    CHECK(front(outbox) == whole.substr(150, 2 * 102 - 150) + framed("ping") + whole.substr(204));
+    CHECK(outbox.drop_oldest(1'000, [](const Run&) { return true; }).messages() == 0);
+  }
+  CHECK(outbox.drop_unsent().deliveries == 1);
+  CHECK(front(outbox) == whole.substr(150, 2 * 102 - 150));
 }
 
 TEST_CASE("a frame is let go of as soon as its last byte has left") {
@@ -166,7 +211,7 @@ TEST_CASE("a frame is let go of as soon as its last byte has left") {
   outbox.push(frame_of(std::string(100, 'x'), runs));
   outbox.push(frame_of(std::string(200, 'y'), runs));
   CHECK(runs.bytes() == (2 + 100) + (4 + 200));
-  outbox.consume(102);
+  CHECK(outbox.consume(102, true).deliveries == 1);
   CHECK(runs.bytes() == 204);
   outbox.drop_unsent();
   CHECK(runs.bytes() == 0);
@@ -185,13 +230,13 @@ TEST_CASE("what lies side by side in a run leaves as one part, and is dropped by
   CHECK(front(outbox) == whole);
   const std::size_t first = 2 + 3;
   SUBCASE("cut inside the second") {
-    outbox.consume(first + 1);
+    consume(outbox, first + 1);
     outbox.drop_unsent();
     CHECK(front(outbox) == whole.substr(first + 1, 4));
     CHECK(outbox.bytes() == 4);
   }
   SUBCASE("cut behind the first") {
-    outbox.consume(first);
+    consume(outbox, first);
     outbox.drop_unsent();
     CHECK(outbox.empty());
   }
@@ -201,7 +246,7 @@ TEST_CASE("what lies side by side in a run leaves as one part, and is dropped by
     CHECK(front(outbox) == whole.substr(0, 2 * first));
   }
   SUBCASE("what comes behind what was dropped is a part of its own") {
-    outbox.consume(1);
+    consume(outbox, 1);
     outbox.drop_unsent();
     outbox.push(runs.add(7, message_of("four"), Form::raw));
     CHECK(front(outbox) == whole.substr(1, first - 1) +
@@ -223,7 +268,7 @@ TEST_CASE("what a slow peer is left with does not keep a whole run alive") {
   whole += text_of(last);
   runs.end_turn();
   CHECK(runs.bytes() > 100'000);
-  outbox.consume(1);
+  consume(outbox, 1);
   SUBCASE("others hold it, too") {
     const std::vector<Range> others(10'000, last);
     outbox.detach();
@@ -232,21 +277,21 @@ TEST_CASE("what a slow peer is left with does not keep a whole run alive") {
   }
   outbox.detach();
   CHECK(front(outbox) == whole.substr(1));
-  outbox.drop_unsent();
+  CHECK(outbox.drop_unsent().deliveries == 1);
   CHECK(front(outbox) == whole.substr(1, 101));
 }
 
 TEST_CASE("bytes of its own do not pile up behind a reader that never quite catches up") {
   Outbox outbox;
-  const std::string piece(1000, 'p');
+  const std::string piece(996, 'p');  // a thousand bytes as a frame
   write(outbox, piece);
   for (int i = 0; i < 10'000; ++i) {
     write(outbox, piece);
-    outbox.consume(1000);
+    consume(outbox, 1000);
     REQUIRE(outbox.bytes() == 1000);
     REQUIRE(outbox.own_bytes() < 200'000);
   }
-  outbox.consume(1000);
+  consume(outbox, 1000);
   CHECK(outbox.own_bytes() == 0);
 }
 
@@ -255,7 +300,7 @@ TEST_CASE("reset makes it as new, for another connection") {
   Outbox outbox;
   write(outbox, std::string(100'000, 'x'));
   outbox.push(frame_of("shared", runs));
-  outbox.consume(10);
+  consume(outbox, 10);
   outbox.reset(1000);
   CHECK(outbox.empty());
   CHECK(outbox.bytes() == 0);
@@ -263,99 +308,164 @@ TEST_CASE("reset makes it as new, for another connection") {
   CHECK(outbox.memory() == 0);
   CHECK(runs.bytes() == 0);
   write(outbox, "next");
-  CHECK(front(outbox) == "next");
+  CHECK(front(outbox) == framed("next"));
 }
 
 namespace {
 
-/// The outbox as a list of plain strings. Own messages next to each other are one until some of it
-/// has left, as the outbox cannot tell them apart.
+/// The outbox as a list of frames.
 struct Model {
-  struct Item {
+  enum class Kind { own, fixed, droppable, control };
+  struct Frame {
     std::string rest;
-    bool shared;
-    bool started = false;
+    Kind kind;
+    int message;
+    int key;  ///< -1: none
+    bool has_begun = false;
   };
 
-  void push(std::string bytes, bool shared) {
-    if (bytes.empty()) return;
-    if (!shared && !items.empty() && !items.back().shared && !items.back().started) {
-      items.back().rest += bytes;
+  void push(const std::vector<std::string>& added, Kind kind, int key = -1) {
+    ++last;
+    for (const std::string& frame : added) frames.push_back({frame, kind, last, key});
+  }
+  bool is_begun(const Frame& frame) const {
+    return frame.message == begun && begun != 0 && frame.kind != Kind::own;
+  }
+  void push_newest(const std::vector<std::string>& added, int key) {
+    std::erase_if(frames, [&](const Frame& f) { return f.key == key && !is_begun(f); });
+    push(added, Kind::droppable, key);
+  }
+  void push_ahead(const std::string& frame) {
+    auto place = frames.begin();
+    if (place != frames.end() && place->has_begun) ++place;
+    if (place != frames.end() && place->kind == Kind::control) {
+      place->rest = frame;
     } else {
-      items.push_back({std::move(bytes), shared});
+      frames.insert(place, {frame, Kind::control, ++last, -1});
     }
   }
   std::string all() const {
     std::string text;
-    for (const Item& item : items) text += item.rest;
+    for (const Frame& frame : frames) text += frame.rest;
     return text;
   }
   void consume(std::size_t count) {
     while (count > 0) {
-      Item& item = items.front();
-      const std::size_t taken = std::min(count, item.rest.size());
-      item.rest.erase(0, taken);
-      item.started = true;
+      Frame& frame = frames.front();
+      const std::size_t taken = std::min(count, frame.rest.size());
+      frame.rest.erase(0, taken);
+      frame.has_begun = true;
+      if (frame.kind != Kind::control) begun = frame.message;
       count -= taken;
-      if (item.rest.empty()) items.pop_front();
+      if (frame.rest.empty()) frames.pop_front();
     }
   }
   void drop_unsent() {
-    const bool begun = !items.empty() && items.front().started;
-    items.resize(begun ? 1 : 0, {});
+    const bool keeps = !frames.empty() && frames.front().has_begun;
+    frames.resize(keeps ? 1 : 0, {});
+  }
+  std::size_t drop_oldest(std::size_t bytes) {
+    std::size_t dropped = 0;
+    for (auto at = frames.begin(); at != frames.end();) {
+      const int message = at->message;
+      const bool goes = at->kind == Kind::droppable && !is_begun(*at) && dropped < bytes;
+      for (; at != frames.end() && at->message == message;) {
+        if (goes) dropped += at->rest.size();
+        at = goes ? frames.erase(at) : at + 1;
+      }
+    }
+    return dropped;
   }
 
-  std::deque<Item> items;
+  std::deque<Frame> frames;
+  int last = 0;
+  int begun = 0;
 };
 
 }  // namespace
 
-TEST_CASE("an outbox behaves as a plain list of messages does, whatever happens to it") {
-  Runs runs;
-  const std::array<Range, 3> frames{frame_of("small", runs),
-                                    frame_of(std::string(3'000, 'm'), runs),
-                                    frame_of(std::string(70'000, 'l'), runs)};
-  const std::size_t held = runs.bytes();
+TEST_CASE("an outbox behaves as a plain list of frames does, whatever happens to it") {
+  constexpr std::size_t kFragment = 40'000;
+  constexpr std::uint8_t kDroppable = 1;
   std::mt19937 random(20'221'122);
   const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random()) % bound; };
+  const auto frames_of = [](const std::string& text) {
+    std::vector<std::string> frames;
+    const std::string whole = framed(text, kFragment);
+    for (std::size_t at = 0; at < whole.size();) {
+      const auto bytes = std::as_bytes(std::span(whole)).subspan(at);
+      const std::size_t size = FrameHeader::size(bytes) + FrameHeader::parse(bytes).length;
+      frames.push_back(whole.substr(at, size));
+      at += size;
+    }
+    return frames;
+  };
+  const auto text = [&](int step) {
+    const std::size_t size = below(20) == 0 ? below(100'000) : below(300);
+    return std::string(size, static_cast<char>('a' + step % 26));
+  };
+  const auto frozen = [](const std::string& content) {
+    return Message::freeze(webshocket::PacketSource::custom, std::nullopt,
+                           {Payload(content), nullptr}, Form::raw, {.fragment_size = kFragment});
+  };
+
+  Runs runs;
   Outbox outbox;
   Model model;
+  std::uint64_t pushed = 0;
+  std::uint64_t ended = 0;
   for (int step = 0; step < 20'000; ++step) {
-    switch (below(8)) {
-      case 0:
-      case 1: {
-        const Range& frame = frames[below(frames.size())];
-        outbox.push(frame);
-        model.push(text_of(frame), true);
-        break;
-      }
-      case 2:
-      case 3: {
-        const std::string text(below(10) == 0 ? below(40'000) : below(200),
-                               static_cast<char>('a' + step % 26));
-        write(outbox, text);
-        model.push(text, false);
-        break;
-      }
-      case 4:
-        if (below(20) != 0) break;
-        outbox.drop_unsent();
+    const std::string content = text(step);
+    const std::size_t what = below(16);
+    if (what < 4) {
+      const std::uint8_t rule = below(2) == 0 ? kDroppable : std::uint8_t{0};
+      outbox.push(runs.add(rule, frozen(content), Form::raw, {.rule = rule}));
+      model.push(frames_of(content),
+                 rule == kDroppable ? Model::Kind::droppable : Model::Kind::fixed);
+      ++pushed;
+    } else if (what < 6) {
+      const int key = static_cast<int>(below(5));
+      const Range range = runs.add(7, frozen(content), Form::raw, {.rule = kDroppable},
+                                   static_cast<std::uint64_t>(key) + 1);
+      ended += outbox.push_newest(range).deliveries;
+      model.push_newest(frames_of(content), key);
+      ++pushed;
+    } else if (what < 9) {
+      outbox.write(
+          [&](webshocket::protocol::Buffer& out) { out.append(framed(content, kFragment)); });
+      model.push(frames_of(content), Model::Kind::own);
+    } else if (what == 9) {
+      const std::string control(below(100), 'c');
+      outbox.push_ahead(control_of(control, runs));
+      model.push_ahead(framed(control));
+    } else if (what == 10) {
+      const std::size_t bytes = below(2'000);
+      const auto dropped = outbox.drop_oldest(
+          bytes, [](const Run& run) { return run.handling().rule == kDroppable; });
+      ended += dropped.deliveries;
+      REQUIRE(dropped.bytes == model.drop_oldest(bytes));
+    } else if (what == 11) {
+      if (below(30) == 0) {
+        ended += outbox.drop_unsent().deliveries;
         model.drop_unsent();
-        break;
-      default: {
-        const std::string offered = front(outbox, below(6));
-        const std::size_t sent = offered.empty() ? 0 : below(offered.size() + 1);
-        outbox.consume(sent);
-        model.consume(sent);
-        break;
+      } else {
+        runs.end_turn();
+        outbox.detach();
       }
+    } else {
+      const std::string offered = front(outbox, below(6));
+      const std::size_t sent = offered.empty() ? 0 : below(offered.size() + 1);
+      ended += outbox.consume(sent, true).deliveries;
+      model.consume(sent);
     }
-    REQUIRE(outbox.empty() == model.items.empty());
+    REQUIRE(outbox.empty() == model.frames.empty());
+    REQUIRE(pushed == ended + outbox.tally().deliveries);
     if (step % 16 != 0) continue;
     const std::string all = model.all();
     REQUIRE(outbox.bytes() == all.size());
-    REQUIRE(front(outbox, 5) == all.substr(0, front(outbox, 5).size()));
+    REQUIRE(front(outbox, 1'000) == all.substr(0, front(outbox, 1'000).size()));
   }
   outbox.reset(1000);
-  CHECK(runs.bytes() == held);
+  runs.end_turn();
+  CHECK(runs.bytes() == 0);
 }

@@ -229,7 +229,7 @@ TEST_CASE("the front of an outbox, as far as it lies in the file in one piece") 
   const FilePart front = outbox.front_in(file);
   CHECK(front.size == first.range.size() + second.range.size());
 
-  outbox.consume(10);
+  outbox.consume(10, true);
   CHECK(outbox.front_in(file).offset == front.offset + 10);
   CHECK(outbox.front_in(file).size == front.size - 10);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <webshocket/compression.hpp>
+#include <webshocket/outbox.hpp>
 #include <webshocket/tls.hpp>
 #include <webshocket/types.hpp>
 
@@ -32,6 +33,12 @@ struct Listener {
 struct ChannelTick {
   std::string channels = {};          ///< a name, or a pattern as one subscribes to
   std::chrono::milliseconds tick{0};  ///< 0: at once
+};
+
+/// What waits for those who read too slowly.
+struct ChannelOutbox {
+  std::string channels = {};  ///< a name, or a pattern as one subscribes to
+  OutboxRule rule = {};       ///< a limit of 0: the connection's own
 };
 
 /// All of a server's settings. The defaults are safe on the open internet. A limit of 0 means
@@ -85,6 +92,7 @@ struct Config {
   std::chrono::milliseconds http_keep_alive{15'000};  ///< idle time between plain requests
   std::chrono::milliseconds ping_interval{20'000};    ///< of silence, then PING; 0: never
   std::chrono::milliseconds ping_timeout{20'000};     ///< for the PONG, then CLOSE 1001
+  std::chrono::milliseconds write_timeout{60'000};    ///< without reading what waits: cut off
   std::chrono::milliseconds close_timeout{5'000};     ///< for the peer's answer to CLOSE
   std::chrono::milliseconds drain_timeout{10'000};    ///< for all of `close()`; 0: cut off at once
 
@@ -113,9 +121,14 @@ struct Config {
   std::size_t tick_limit = 16 * 1024 * 1024;    ///< that wait, per shard; beyond: the tick is now
 
   // Messages out.
-  std::size_t fragment_size = 65'536;       ///< payload of one frame; 0: never fragment
-  std::size_t outbox_limit = 1024 * 1024;   ///< what waits behind one message; beyond: 1013
-  std::size_t outbox_low_mark = 64 * 1024;  ///< streams go on below it
+  std::size_t fragment_size = 65'536;      ///< payload of one frame; 0: never fragment
+  std::size_t outbox_limit = 1024 * 1024;  ///< what waits behind one message
+  /// What happens to more than that.
+  OutboxPolicy outbox_policy = OutboxPolicy::disconnect;
+  /// The first that matches a channel holds for what is published there, as far as the
+  /// connection's own limit has room.
+  std::vector<ChannelOutbox> channel_outboxes = {};
+  std::size_t outbox_low_mark = 64 * 1024;             ///< streams go on below it
   std::size_t outbox_total_limit = 256 * 1024 * 1024;  ///< per shard; beyond: 1013 for the longest
   std::size_t inbox_limit = 64 * 1024 * 1024;  ///< of a shard; beyond: `publish` returns false
   Compression compression = {};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <webshocket/detail/hub.hpp>
+#include <webshocket/outbox.hpp>
 #include <webshocket/packet.hpp>
 #include <webshocket/session.hpp>
 #include <webshocket/tls.hpp>
@@ -115,6 +116,11 @@ class Connection {
   SendStatus send(Payload data, SendOptions options = {});
   SendStatus send(const Packet& packet, SendOptions options = {});
 
+  /// What waits for this connection now, what may, and what has been dropped.
+  OutboxState outbox_state() const;
+  /// From here on this rule holds for it, instead of `Config::outbox_limit` and `outbox_policy`.
+  void set_outbox(const OutboxRule& rule);
+
   /// Adds channels or patterns (a name with any of `* ? [ ]`). False when that would exceed
   /// `max_subscribed_channels()` or a name is longer than `Config::max_channel_name`: then none of
   /// the list is subscribed. Names that it has already count once.
@@ -187,6 +193,8 @@ class Connection {
   virtual std::optional<ClientCertificate> do_client_certificate() const { return std::nullopt; }
   /// Whether a stream may add to the outbox now.
   virtual bool do_writable() const noexcept = 0;
+  virtual OutboxState do_outbox() const { return {}; }
+  virtual void do_set_outbox(const OutboxRule&) {}
   /// A call or an event has ended: what had to wait for it may go on.
   virtual void do_unblocked() noexcept = 0;
   /// Coroutines that were given the connection keep it.

@@ -165,6 +165,13 @@ class Handler {
   /// Always paired with `on_connect`. The connection is closed; its session can be read.
   virtual void on_disconnect(Connection& connection);
 
+  /// The connection reads too slowly: so much has been dropped since the last call, by
+  /// `OutboxPolicy`. Once per loop turn; not for `disconnect`, which ends in `on_disconnect`.
+  virtual void on_dropped(Connection& connection, const Dropped& dropped);
+  /// After `send` returned `congested`, or so much waited: less than `Config::outbox_low_mark` does
+  /// now.
+  virtual void on_drained(Connection& connection);
+
   /// Awaitable twins, called instead where overridden. Until `on_connect_async` ends, and while an
   /// `on_receive_async` waits, that connection's packets queue (`Config::packet_queue_size`), then
   /// reading stops; other connections do not notice.

@@ -56,11 +56,12 @@ struct Stats {
     std::uint64_t receives_paused = 0;        ///< not read for a while: `Config::receive_rate`
     std::uint64_t subscriptions_refused = 0;  ///< for their number or a name's length
     std::uint64_t rpc_calls = 0;
-    std::uint64_t rpc_errors = 0;            ///< of them, answered with an error
-    std::uint64_t calls_parked = 0;          ///< waited for `Config::rpc_task_limit` or the shard's
-    std::uint64_t calls_in_flight = 0;       ///< gauge
-    std::uint64_t deliveries = 0;            ///< of publishes and broadcasts, one per recipient
-    std::uint64_t deliveries_dropped = 0;    ///< the recipient's outbox was full, or it had gone
+    std::uint64_t rpc_errors = 0;       ///< of them, answered with an error
+    std::uint64_t calls_parked = 0;     ///< waited for `Config::rpc_task_limit` or the shard's
+    std::uint64_t calls_in_flight = 0;  ///< gauge
+    /// Of publishes and broadcasts, one per recipient: written + dropped + discarded + waiting.
+    std::uint64_t deliveries = 0;
+    std::uint64_t deliveries_dropped = 0;    ///< its recipient read too slowly
     std::uint64_t deliveries_written = 0;    ///< the socket has taken all of it
     std::uint64_t deliveries_discarded = 0;  ///< waited for a connection that ended
     std::uint64_t deliveries_waiting = 0;    ///< gauge: in outboxes
@@ -68,13 +69,14 @@ struct Stats {
     std::uint64_t dropped_old = 0;           ///< by `drop_old`
     std::uint64_t dropped_conflated = 0;     ///< by `conflate`: a newer one with the same key came
     std::uint64_t dropped_disconnect = 0;    ///< by `disconnect`, what waited included
-    std::uint64_t conflated = 0;             ///< waited for a tick, and a newer one took the place
-    std::uint64_t ticks_early = 0;           ///< more than `Config::tick_limit` waited
-    std::uint64_t slow_consumers = 0;        ///< closed with 1013
-    std::uint64_t writes_timed_out = 0;      ///< cut off: `Config::write_timeout`
-    std::uint64_t protocol_errors = 0;       ///< closed with 1002, 1007 or 1009
-    std::uint64_t handler_errors = 0;        ///< exceptions out of events
-    std::uint64_t predicate_errors = 0;      ///< exceptions out of predicates
+    std::uint64_t sends_dropped = 0;     ///< of `Connection::send` and `Peer::send`, by any policy
+    std::uint64_t conflated = 0;         ///< waited for a tick, and a newer one took the place
+    std::uint64_t ticks_early = 0;       ///< more than `Config::tick_limit` waited
+    std::uint64_t slow_consumers = 0;    ///< closed with 1013
+    std::uint64_t writes_timed_out = 0;  ///< cut off: `Config::write_timeout`
+    std::uint64_t protocol_errors = 0;   ///< closed with 1002, 1007 or 1009
+    std::uint64_t handler_errors = 0;    ///< exceptions out of events
+    std::uint64_t predicate_errors = 0;  ///< exceptions out of predicates
     std::uint64_t allocation_failures =
         0;                             ///< a connection or message was given up for want of memory
     std::uint64_t slow_callbacks = 0;  ///< turns longer than `Config::slow_callback_threshold`
