@@ -63,7 +63,7 @@ Tally Outbox::append_newest(const Range& range) {
     if (Item* const older = find_newest(key)) {
       dropped += older->tally(older->end);
       bytes_ -= older->size();
-      older->begin = older->end;
+      *older = {};
       ++emptied_;
     }
     items_.push_back({range.run, begin, end, key});
@@ -179,7 +179,7 @@ Tally Outbox::consume(std::size_t count, bool are_frames) noexcept {
   frame_rest_ = count == bytes_ ? 0 : (are_frames ? frame_end_from(count) : bytes_) - count;
   bytes_ -= count;
   begun_ -= std::min(begun_, count);
-  while (count > 0) {
+  for (; count > 0; skip_emptied()) {
     Item& item = items_[first_];
     const std::size_t taken = std::min(count, item.size());
     if (item.run) written += item.tally(item.begin + taken);
@@ -212,7 +212,6 @@ void Outbox::commit(std::size_t count) noexcept {
 
 void Outbox::skip_emptied() noexcept {
   while (first_ < items_.size() && items_[first_].size() == 0) {
-    items_[first_].run = RunRef();
     ++first_;
     if (emptied_ != 0) --emptied_;
   }
@@ -251,7 +250,7 @@ void Outbox::reclaim() noexcept {
     std::memmove(own_.data(), own_.data() + own_sent_, left);
     own_.resize_down(left);
     for (std::size_t i = first_; i < items_.size(); ++i) {
-      if (items_[i].run) continue;
+      if (items_[i].run || items_[i].size() == 0) continue;
       items_[i].begin -= own_sent_;
       items_[i].end -= own_sent_;
     }

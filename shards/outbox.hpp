@@ -103,9 +103,9 @@ class Outbox {
 
  private:
   struct Item {
-    RunRef run;         ///< none: bytes of `own_`
-    std::size_t begin;  ///< of what is unsent, in the run or in `own_`
-    std::size_t end;
+    RunRef run = {};        ///< none: bytes of `own_`
+    std::size_t begin = 0;  ///< of what is unsent, in the run or in `own_`
+    std::size_t end = 0;
     std::uint64_t key = Run::kNoKey;  ///< of the only message in it
 
     std::size_t size() const noexcept { return end - begin; }
@@ -217,7 +217,10 @@ Tally Outbox::drop_oldest(std::size_t bytes, May&& may) {
     ahead -= gone.size();
     if (kept == 0) {
       item.begin = cut;
-      if (item.size() == 0) ++emptied_;
+      if (item.size() == 0) {
+        item = {};
+        ++emptied_;
+      }
       continue;
     }
     // The begun message stays in front of the gap.

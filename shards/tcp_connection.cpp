@@ -135,8 +135,13 @@ void TcpConnection::drop_oldest(std::size_t bytes) {
 void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped) {
   if (dropped.messages() == 0) return;
   shard().counters().sends_dropped.add(dropped.sends);
-  ConnectionAccess::outbox(*this).add(policy, dropped.messages(), dropped.bytes);
-  has_dropped_ = true;
+  note_dropped(policy, dropped.messages(), dropped.bytes);
+}
+
+void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages,
+                                 std::size_t bytes) {
+  ConnectionAccess::outbox(*this).add(policy, messages, bytes);
+  has_dropped_ = was_congested_ = true;
   shard().mark_going(*this);
 }
 
@@ -156,6 +161,7 @@ Given TcpConnection::deliver(const Piece& piece) noexcept {
   if (!admit(piece.size(), rule)) return refuse(piece, rule);
   if (piece.is_deflated) deflate_->forget();
   shard().mark_dirty(*this);
+  if (wants_write_ && !do_writable()) was_congested_ = true;
   if (piece.end > Runs::kMostInRun) {
     outbox().push(piece);
     return Given::taken;
@@ -190,7 +196,7 @@ Given TcpConnection::refuse(const Piece& piece, const OutboxRule& rule) noexcept
     shard().counters().dropped_disconnect.add();
   } else {
     shard().counters().dropped_new.add();
-    note_dropped(&Dropped::by_drop_new, {.deliveries = 1, .bytes = piece.size()});
+    note_dropped(&Dropped::by_drop_new, 1, piece.size());
   }
   return Given::dropped;
 }
@@ -225,9 +231,7 @@ Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form
 Given TcpConnection::refuse_send(std::size_t size, const OutboxRule& rule) noexcept {
   shard().counters().sends_dropped.add();
   if (rule.policy == OutboxPolicy::disconnect || phase_ != Phase::open) return Given::dropped;
-  ConnectionAccess::outbox(*this).add(&Dropped::by_drop_new, 1, size);
-  has_dropped_ = true;
-  shard().mark_going(*this);
+  note_dropped(&Dropped::by_drop_new, 1, size);
   return Given::dropped;
 }
 

@@ -213,6 +213,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void write_send(Write&& frames, const OutboxRule& rule);
   void drop_oldest(std::size_t bytes);
   void note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped);
+  void note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages, std::size_t bytes);
   void tell_of_outbox() noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;
