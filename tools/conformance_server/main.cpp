@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <webshocket/webshocket.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <iostream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,8 @@ struct Options {
   std::size_t max_subscribed_channels = 5;
   std::size_t packet_limit = 16 * 1024 * 1024;
   std::int64_t tick = 0;
+  std::size_t outbox_limit = ws::Config().outbox_limit;
+  ws::OutboxPolicy outbox_policy = ws::OutboxPolicy::disconnect;
   bool raw_echo = false;
   bool deflate = false;
   bool deflate_context = false;
@@ -63,6 +67,9 @@ ws::Config config_of(const Options& options) {
     config.tls.client_ca_file = options.client_ca;
     config.reload_tls_on_hangup = true;
   }
+  config.outbox_limit = options.outbox_limit;
+  config.outbox_policy = options.outbox_policy;
+  config.outbox_low_mark = std::min(config.outbox_low_mark, options.outbox_limit);
   config.allowed_origins = {"*"};
   config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
   config.log = [](ws::LogLevel level, std::string_view text) {
@@ -98,6 +105,14 @@ int main(int argc, char** argv) {
   app.add_option("--packet-limit", options.packet_limit, "bytes of one message")
       ->capture_default_str();
   app.add_option("--tick", options.tick, "ms that publishes wait to leave together");
+  app.add_option("--outbox-limit", options.outbox_limit, "bytes that may wait for a slow reader")
+      ->capture_default_str();
+  app.add_option("--outbox-policy", options.outbox_policy, "and what happens beyond")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, ws::OutboxPolicy>{{"disconnect", ws::OutboxPolicy::disconnect},
+                                                  {"drop-new", ws::OutboxPolicy::drop_new},
+                                                  {"drop-old", ws::OutboxPolicy::drop_old},
+                                                  {"conflate", ws::OutboxPolicy::conflate}}));
   auto* certificate =
       app.add_option("--cert", options.certificate.certificate_file, "PEM: serve wss://");
   app.add_option("--key", options.certificate.key_file, "PEM; without it, in --cert")

@@ -178,6 +178,16 @@ std::vector<std::string> Comparison::faults() const {
     }
   }
   for (const Bound& bound : bounds) {
+    if (bound.to.empty()) {
+      const auto own = spread_of(wsbench::figures_of(contenders.front().runs, bound.figure));
+      if (!own) {
+        faults.push_back("there is no " + bound.figure);
+      } else if (own->median > bound.at_most) {
+        faults.push_back(bound.figure + " is " + text_of(own->median) + ", more than " +
+                         text_of(bound.at_most));
+      }
+      continue;
+    }
     const auto other = std::ranges::find(contenders, bound.to, &Contender::name);
     const auto ratio =
         other == contenders.end()

@@ -33,9 +33,10 @@ struct Contender {
   std::optional<Case> what{};  ///< the case with them
 };
 
-/// A ratio that must not be exceeded, in the median of the pairs.
+/// What must not be exceeded, in the median of the pairs: a ratio, or a figure.
 struct Bound {
-  std::string to;      ///< a contender's name; the first contender is what is bound
+  /// A contender's name: the first contender's ratio to that one is bound. Empty: its own figure.
+  std::string to;
   std::string figure;  ///< of a result
   double at_most = 0;
 };

@@ -93,16 +93,32 @@ std::vector<Contender> chosen_of(const toml::node* node, const std::vector<Conte
   return chosen;
 }
 
-std::vector<Bound> bounds_of(const toml::node* node, const CaseSpec& spec, const Table& table) {
-  std::vector<Bound> bounds;
-  if (node == nullptr) return bounds;
+/// What the table under `key` says of each name.
+std::vector<std::pair<std::string, double>> numbers_of(Table& table, const std::string& key) {
+  std::vector<std::pair<std::string, double>> numbers;
+  const toml::node* node = table.take(key);
+  if (node == nullptr) return numbers;
   const toml::table* members = node->as_table();
-  if (members == nullptr) table.fail("at_most is no table");
-  const std::string figure = cost_figure(spec.what);
+  if (members == nullptr) table.fail(key + " is no table");
   for (const auto& [name, value] : *members) {
-    const auto at_most = value.value<double>();
-    if (!at_most) table.fail("at_most of " + std::string(name.str()) + " is no number");
-    bounds.push_back({.to = std::string(name.str()), .figure = figure, .at_most = *at_most});
+    const auto number = value.value<double>();
+    if (!number) table.fail(key + " of " + std::string(name.str()) + " is no number");
+    numbers.emplace_back(name.str(), *number);
+  }
+  return numbers;
+}
+
+std::vector<Bound> bounds_of(const Comparison& comparison, Table& table) {
+  std::vector<Bound> bounds;
+  for (auto& [server, at_most] : numbers_of(table, "at_most")) {
+    if (std::ranges::find(comparison.contenders, server, &Contender::name) ==
+        comparison.contenders.end()) {
+      table.fail("at_most: there is no server " + server);
+    }
+    bounds.push_back({server, cost_figure(comparison.spec.what), at_most});
+  }
+  for (auto& [figure, at_most] : numbers_of(table, "figures_at_most")) {
+    bounds.push_back({"", figure, at_most});
   }
   return bounds;
 }
@@ -127,13 +143,7 @@ Comparison comparison_of(const toml::table& members, const std::vector<Contender
     if (contender.options.empty()) continue;
     contender.what = parse_case(split_words(run + " " + contender.options)).what;
   }
-  comparison.bounds = bounds_of(table.take("at_most"), comparison.spec, table);
-  for (const Bound& bound : comparison.bounds) {
-    if (std::ranges::find(comparison.contenders, bound.to, &Contender::name) ==
-        comparison.contenders.end()) {
-      table.fail("at_most: there is no server " + bound.to);
-    }
-  }
+  comparison.bounds = bounds_of(comparison, table);
   comparison.slices = slices_of(table, is_divisible(comparison.spec.what) ? slices : 1);
   if (comparison.slices > 1 && !is_divisible(comparison.spec.what)) {
     table.fail("slices: such a run cannot be divided");

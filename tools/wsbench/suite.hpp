@@ -15,6 +15,7 @@
 ///     run = "fanout --subscribers 1000 --size 64 --in-flight 16"
 ///     servers = ["ours", "theirs"]     # default: all, in their order
 ///     at_most = { theirs = 0.92 }      # server CPU of the first one to that one
+///     figures_at_most = { ratio_of_latency_p99 = 1.2 }  # of the first one itself
 #pragma once
 
 #include <cstddef>
