@@ -38,6 +38,7 @@ int main() {
   config.max_message = 64 * 1024;
   config.outbox_limit = 256 * 1024;
   config.outbox_low_mark = 32 * 1024;
+  config.channel_outboxes = {{"prices.*", {ws::OutboxPolicy::conflate, 64 * 1024}}};
   config.drain_timeout = 5s;
   config.log = log_line;
 

@@ -50,7 +50,8 @@ struct PublishOptions {
   Compress compress = Compress::automatic;
   /// What the message is the newest state of, as "player-7". Of those that wait for a tick (see
   /// `Config::tick`), to the same channel, with the same key and for the same recipients, only the
-  /// newest leaves. Empty: every message does.
+  /// newest leaves; and of those that wait for a slow reader under `OutboxPolicy::conflate`. Empty:
+  /// every message does.
   std::string_view key = {};
 
   /// Who is to get it: both in one.
