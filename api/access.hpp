@@ -12,6 +12,17 @@
 #include <webshocket/handler.hpp>
 
 #include "api/rate_limit.hpp"
+#include "api/token_bucket.hpp"
+
+namespace webshocket::detail {
+
+/// What a connection sends, if there is a limit: `Config::message_rate`, `Config::receive_rate`.
+struct Traffic {
+  TokenBucket messages;
+  TokenBucket received;  ///< bytes
+};
+
+}  // namespace webshocket::detail
 
 namespace webshocket {
 
@@ -39,6 +50,7 @@ struct Connection::State {
   Session session;
   detail::RateWindows rates;
   detail::OutboxAccount outbox;
+  detail::Traffic traffic;
 };
 
 }  // namespace webshocket
@@ -65,6 +77,7 @@ class ConnectionAccess {
   static const OutboxAccount* find_outbox(const Connection& connection) noexcept {
     return connection.extras_ == nullptr ? nullptr : &connection.extras_->outbox;
   }
+  static Traffic& traffic(Connection& connection) { return connection.extras().traffic; }
   static Session& session(Connection& connection) { return connection.extras().session; }
 
   static Call*& calls(Connection& connection) noexcept { return connection.calls_; }

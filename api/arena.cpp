@@ -30,6 +30,12 @@ void Arena::reset(std::size_t keep) noexcept {
   used_ = 0;
 }
 
+std::size_t Arena::used() const noexcept {
+  std::size_t total = blocks_.empty() ? 0 : used_;
+  for (std::size_t i = 0; i < current_ && i < blocks_.size(); ++i) total += blocks_[i].size;
+  return total;
+}
+
 std::size_t Arena::capacity() const noexcept {
   std::size_t total = 0;
   for (const Block& block : blocks_) total += block.size;

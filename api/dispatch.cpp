@@ -11,6 +11,7 @@
 #include "api/access.hpp"
 #include "api/calls.hpp"
 #include "api/counters.hpp"
+#include "api/log_gate.hpp"
 
 namespace webshocket::detail {
 namespace {
@@ -180,6 +181,19 @@ void dispatch(Handler& handler, Connection& connection, const Packet& packet) no
   }
 }
 
+bool refuse_call(const Handler& handler, Connection& connection, const Packet& packet,
+                 RpcErrorCode code, std::string_view text) noexcept {
+  const RpcRequest* request = packet.request();
+  if (packet.source != PacketSource::rpc || request == nullptr || is_abort(packet)) return false;
+  Counters& counters = ConnectionAccess::hub(connection).counters();
+  counters.rpc_calls.add();
+  counters.rpc_errors.add();
+  const auto method = HandlerAccess::method(handler, request->method);
+  const bool is_stream = method != nullptr && method->invoker().is_stream();
+  ConnectionAccess::respond(connection, request->call_id, text, code, is_stream, true);
+  return true;
+}
+
 void dispatch_raw(Handler& handler, Connection& connection, std::span<const std::byte> message,
                   Opcode opcode) noexcept {
   try {
@@ -318,6 +332,16 @@ void event_failed(Connection& connection, std::string_view event,
   hub.counters().handler_errors.add();
   hub.log(LogLevel::error, std::string(event) + " failed: " + describe_exception(std::move(error)));
   connection.close(CloseCode::internal_error, "internal error");
+}
+
+void predicate_failed(const Connection& connection, const Predicate& predicate,
+                      std::exception_ptr error) noexcept {
+  Hub& hub = ConnectionAccess::hub(connection);
+  hub.counters().predicate_errors.add();
+  hub.log_gate().say(hub, LogTopic::predicate, LogLevel::error, [&] {
+    return "the predicate " + predicate.to_string() +
+           " failed: " + describe_exception(std::move(error));
+  });
 }
 
 }  // namespace webshocket::detail

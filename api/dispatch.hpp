@@ -16,6 +16,11 @@ namespace webshocket::detail {
 /// A packet from a client. Everything the handler throws ends in here.
 void dispatch(Handler& handler, Connection& connection, const Packet& packet) noexcept;
 
+/// Answers a call with an error instead of running it. False if the packet is no call: an abort is
+/// none.
+bool refuse_call(const Handler& handler, Connection& connection, const Packet& packet,
+                 RpcErrorCode code, std::string_view text) noexcept;
+
 /// A message of a raw connection.
 void dispatch_raw(Handler& handler, Connection& connection, std::span<const std::byte> message,
                   Opcode opcode) noexcept;
@@ -48,6 +53,10 @@ void after_call(Connection& connection, const RpcMethod& method, std::string_vie
 /// An exception out of an event: logged, counted, and the connection closes with 1011.
 void event_failed(Connection& connection, std::string_view event,
                   std::exception_ptr error) noexcept;
+
+/// An exception out of a predicate: counted, and logged now and then.
+void predicate_failed(const Connection& connection, const Predicate& predicate,
+                      std::exception_ptr error) noexcept;
 
 /// "std::runtime_error: boom", for the log.
 std::string describe_exception(std::exception_ptr error) noexcept;

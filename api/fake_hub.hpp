@@ -22,6 +22,7 @@
 #include "api/calls.hpp"
 #include "api/counters.hpp"
 #include "api/fake_threads.hpp"
+#include "api/log_gate.hpp"
 #include "api/pull.hpp"
 #include "api/timer_queue.hpp"
 
@@ -85,6 +86,7 @@ class FakeHub final : public Hub {
   std::weak_ptr<Router> router() const override { return router_; }
   Calls& calls() noexcept override { return calls_; }
   Counters& counters() noexcept override { return counters_; }
+  LogGate& log_gate() noexcept override { return log_gate_; }
 
   bool publish(const Handler& from, std::span<const std::string_view> channels,
                const Content& content, const Predicate& predicate) override;
@@ -109,6 +111,7 @@ class FakeHub final : public Hub {
   Clock::time_point now_ = Clock::time_point(std::chrono::hours(1));
   Current current_;
   Counters counters_;
+  LogGate log_gate_;
   mutable std::vector<std::string> log_;
   TimerQueue timers_;
   std::vector<std::function<void()>> deferred_;

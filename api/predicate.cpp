@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 
 #include <webshocket/connection.hpp>
+
+#include "api/dispatch.hpp"
 
 namespace webshocket {
 namespace {
@@ -129,6 +132,7 @@ bool Predicate::operator()(const Connection& connection) const noexcept {
   try {
     return node_->test(connection);
   } catch (...) {
+    detail::predicate_failed(connection, *this, std::current_exception());
     return false;
   }
 }

@@ -22,8 +22,11 @@ std::chrono::steady_clock::time_point after(std::chrono::milliseconds timeout) {
 
 }  // namespace
 
-PullState::PullState(Peer peer, std::string remote_address, std::size_t capacity)
-    : peer_(std::move(peer)), remote_address_(std::move(remote_address)), capacity_(capacity) {}
+PullState::PullState(Peer peer, std::string remote_address, std::size_t capacity, std::size_t bytes)
+    : peer_(std::move(peer)),
+      remote_address_(std::move(remote_address)),
+      capacity_(capacity),
+      capacity_bytes_(bytes) {}
 
 Task<void> PullState::push(const std::shared_ptr<PullState>& self, OwnedPacket packet) {
   Waiters::Woken woken;
@@ -31,6 +34,7 @@ Task<void> PullState::push(const std::shared_ptr<PullState>& self, OwnedPacket p
   if (self->abandoned_) return {};
   // Also beyond the capacity, by one: were it kept aside until there is room, it would be lost if
   // the client left meanwhile.
+  self->bytes_ += packet.size();
   self->packets_.push_back(std::move(packet));
   self->readers_.wake(woken);
   if (!self->full()) return {};
@@ -54,6 +58,7 @@ std::optional<OwnedPacket> PullState::take() {
   if (!packets_.empty()) {
     std::optional<OwnedPacket> packet(std::move(packets_.front()));
     packets_.pop_front();
+    bytes_ -= packet->size();
     if (room_ != nullptr && !full()) std::exchange(room_, nullptr)->fire();
     return packet;
   }
@@ -83,6 +88,7 @@ void PullState::abandon() {
   const std::lock_guard lock(mutex_);
   abandoned_ = true;
   dropped.swap(packets_);
+  bytes_ = 0;
   readers_.wake(woken);
   if (room_ != nullptr) std::exchange(room_, nullptr)->fire();
 }

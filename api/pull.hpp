@@ -27,8 +27,8 @@ class PullState {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `capacity` of packets; 0: unlimited.
-  PullState(Peer peer, std::string remote_address, std::size_t capacity);
+  /// `capacity` of packets, `bytes` of them; 0: unlimited.
+  PullState(Peer peer, std::string remote_address, std::size_t capacity, std::size_t bytes = 0);
 
   const Peer& peer() const noexcept { return peer_; }
   const std::string& remote_address() const noexcept { return remote_address_; }
@@ -54,7 +54,10 @@ class PullState {
   void abandon();
 
  private:
-  bool full() const noexcept { return capacity_ != 0 && packets_.size() >= capacity_; }
+  bool full() const noexcept {
+    return (capacity_ != 0 && packets_.size() >= capacity_) ||
+           (capacity_bytes_ != 0 && bytes_ >= capacity_bytes_);
+  }
   static Task<void> wait_for_room(std::shared_ptr<Signal> room);
   /// With the lock held: the next packet; nothing if there is none yet. Throws when none can come.
   std::optional<OwnedPacket> take();
@@ -62,10 +65,12 @@ class PullState {
   const Peer peer_;
   const std::string remote_address_;
   const std::size_t capacity_;
+  const std::size_t capacity_bytes_;
   std::atomic<bool> closed_{false};
 
   std::mutex mutex_;
   std::deque<OwnedPacket> packets_;
+  std::size_t bytes_ = 0;  ///< of them
   bool abandoned_ = false;
   Waiters readers_;
   std::shared_ptr<Signal> room_;  ///< the shard's coroutine that waits until the queue is not full

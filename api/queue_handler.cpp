@@ -127,10 +127,12 @@ void QueueHandler::on_connect(Connection& connection) {
   if (queue_ == nullptr) return;
   const Config& config = detail::ConnectionAccess::hub(connection).config();
   auto& slot = connection.session<PullSlot>();
-  slot.state = std::make_shared<detail::PullState>(connection.peer(), connection.remote_address(),
-                                                   config.packet_queue_size);
+  slot.state =
+      std::make_shared<detail::PullState>(connection.peer(), connection.remote_address(),
+                                          config.packet_queue_size, config.packet_queue_bytes);
   if (!queue_->push(slot.state)) {
-    connection.close(CloseCode::try_again_later, "too many connections wait to be accepted");
+    connection.close(CloseCode::try_again_later,
+                     "too many connections wait to be accepted (accept_queue_size)");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -20,6 +21,7 @@ namespace webshocket::engine {
 namespace {
 
 using shards::Socket;
+using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsPerTurn = 64;
@@ -143,6 +145,10 @@ void Acceptor::on_incoming(std::uint32_t) noexcept {
 }
 
 bool Acceptor::accept_one() noexcept {
+  if (const auto wait = site_.accept_rate.wait(Clock::now()); wait.count() != 0) {
+    pause(wait);
+    return false;
+  }
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   Socket socket(::accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&address), &size,
@@ -161,16 +167,31 @@ bool Acceptor::accept_one() noexcept {
         out_of_descriptors();
         return false;
       default:
+        // Whatever it is, the socket may stay readable.
         counters_.errors.fetch_add(1, std::memory_order_relaxed);
+        pause(kPause);
         return false;
     }
   }
   counters_.accepted.fetch_add(1, std::memory_order_relaxed);
-  admit(std::move(socket), shards::address_of(address));
+  site_.accept_rate.charge(Clock::now());
+  try {
+    admit(std::move(socket), shards::address_of(address));
+  } catch (const std::exception&) {  // no memory, no random bytes
+    counters_.errors.fetch_add(1, std::memory_order_relaxed);
+    pause(kPause);
+    return false;
+  }
   return true;
 }
 
 void Acceptor::admit(Socket socket, const shards::Address& remote) {
+  shards::IpSlot place;
+  // Whoever connects there is a proxy, and the client that it names is who counts.
+  if (!listener_.proxy_protocol &&
+      site_.ips.accept(remote, Clock::now(), place) != shards::IpTable::Verdict::fits) {
+    return;
+  }
   shards::Slot slot = shards::Slot::take(site_.handshakes);
   if (!slot) {
     counters_.refused.fetch_add(1, std::memory_order_relaxed);
@@ -179,10 +200,11 @@ void Acceptor::admit(Socket socket, const shards::Address& remote) {
   Uid uid = shards::mint_uid();
   if (home_) {
     while (site_.bus->shard_of(uid) != *home_) uid = shards::mint_uid();
-    return here().adopt({std::move(socket), uid, remote, index_, std::move(slot)});
+    return here().adopt(
+        {std::move(socket), uid, remote, index_, std::move(slot), std::move(place)});
   }
   accepted_[site_.bus->shard_of(uid)].push_back(
-      {std::move(socket), uid, remote, index_, std::move(slot)});
+      {std::move(socket), uid, remote, index_, std::move(slot), std::move(place)});
 }
 
 // A shard is told once of all that it gets.
@@ -204,8 +226,12 @@ void Acceptor::out_of_descriptors() noexcept {
   reserve_.close();
   Socket(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC)).close();
   reserve_ = open_reserve();
+  pause(kPause);
+}
+
+void Acceptor::pause(std::chrono::nanoseconds delay) noexcept {
   poll_.stop();
-  pause_.start<&Acceptor::on_pause_over>(*this, kPause);
+  pause_.start<&Acceptor::on_pause_over>(*this, delay);
 }
 
 void Acceptor::on_pause_over() noexcept {

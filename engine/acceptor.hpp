@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -56,6 +57,8 @@ class Acceptor {
   void admit(shards::Socket socket, const shards::Address& remote);
   void hand_over();
   void out_of_descriptors() noexcept;
+  /// Looks away for that long.
+  void pause(std::chrono::nanoseconds delay) noexcept;
 
   shards::Site& site_;
   std::size_t index_;

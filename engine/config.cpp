@@ -48,6 +48,14 @@ void check_tick(std::string_view field, std::chrono::milliseconds tick) {
   }
 }
 
+constexpr std::size_t kMaxRate = 1'000'000'000;
+
+void check_rate(const std::string& what, std::size_t rate, std::size_t& burst) {
+  kCheck.at_most(what + "_rate", rate, kMaxRate);
+  kCheck.at_most(what + "_burst", burst, kMaxRate);
+  if (burst == 0) burst = rate;
+}
+
 }  // namespace
 
 Config checked(Config config) {
@@ -92,6 +100,13 @@ Config checked(Config config) {
   kCheck.duration("handshake_timeout", config.handshake_timeout, true);
   kCheck.duration("tls_budget", config.tls_budget, true);
   kCheck.duration("http_keep_alive", config.http_keep_alive, true);
+  kCheck.duration("message_timeout", config.message_timeout, true);
+  kCheck.at_most("accept_rate", config.accept_rate, kMaxRate);
+  kCheck.at_most("accept_rate_per_ip", config.accept_rate_per_ip, kMaxRate);
+  kCheck.at_most("accept_burst_per_ip", config.accept_burst_per_ip, kMaxRate);
+  if (config.accept_burst_per_ip == 0) config.accept_burst_per_ip = 1;
+  check_rate("message", config.message_rate, config.message_burst);
+  check_rate("receive", config.receive_rate, config.receive_burst);
   kCheck.duration("ping_interval", config.ping_interval, true);
   kCheck.duration("ping_timeout", config.ping_timeout, true);
   kCheck.duration("write_timeout", config.write_timeout, true);
@@ -112,8 +127,8 @@ Config checked(Config config) {
   }
   kCheck.duration("drain_timeout", config.drain_timeout, true);
   for (auto duration : {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
-                        &Config::ping_interval, &Config::ping_timeout, &Config::write_timeout,
-                        &Config::close_timeout, &Config::drain_timeout}) {
+                        &Config::message_timeout, &Config::ping_interval, &Config::ping_timeout,
+                        &Config::write_timeout, &Config::close_timeout, &Config::drain_timeout}) {
     config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         webshocket::detail::bounded_timeout(config.*duration));
   }

@@ -63,7 +63,6 @@ constexpr Field kFields[] = {
     {&detail::Counters::protocol_errors, &Stats::Shard::protocol_errors},
     {&detail::Counters::handler_errors, &Stats::Shard::handler_errors},
     {&detail::Counters::predicate_errors, &Stats::Shard::predicate_errors},
-    {&detail::Counters::allocation_failures, &Stats::Shard::allocation_failures},
     {&detail::Counters::slow_callbacks, &Stats::Shard::slow_callbacks},
     {&detail::Counters::pings_unanswered, &Stats::Shard::pings_unanswered},
     {&detail::Counters::outbox_bytes, &Stats::Shard::outbox_bytes},
@@ -115,6 +114,8 @@ Stats Engine::stats() const {
   }
   stats.accepted = accept_counters_.accepted.load(std::memory_order_relaxed);
   stats.refused = accept_counters_.refused.load(std::memory_order_relaxed);
+  stats.refused_per_ip = site_.ips.refused();
+  stats.refused_rate = site_.ips.refused_rate();
   stats.accept_errors = accept_counters_.errors.load(std::memory_order_relaxed);
   return stats;
 }

@@ -3,11 +3,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 
 #include <webshocket/packet.hpp>
 #include <webshocket/payload.hpp>
 
 namespace webshocket::protocol {
+
+/// Why a message cannot be decoded, if it is for its limits.
+inline constexpr std::string_view kTooDeep = "nested too deep";
+inline constexpr std::string_view kTooMany = "too many values";
 
 class DecodeBudget {
  public:

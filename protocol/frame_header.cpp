@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint8_t kFin = 0x80;
 constexpr std::uint8_t kMask = 0x80;
-constexpr std::uint8_t kLength = 0x7F;
 
 }  // namespace
 

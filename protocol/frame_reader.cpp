@@ -230,7 +230,8 @@ bool FrameReader::inflate(std::span<std::byte>& payload, FrameEvent& event) {
 }
 
 bool FrameReader::fail_as_too_big(FrameEvent& event) noexcept {
-  return fail(event, CloseCode::message_too_big, "Message is larger than ", max_message_, " bytes");
+  return fail(event, CloseCode::message_too_big, "Message is larger than ", max_message_,
+              " bytes (max_message)");
 }
 
 bool FrameReader::finish_close(std::span<const std::byte> body, FrameEvent& event) noexcept {

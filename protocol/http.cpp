@@ -90,7 +90,8 @@ HttpRequestReader::Status HttpRequestReader::feed(std::span<const std::byte>& in
       case HttpBodyReader::Status::malformed:
         return fail(400, std::string(body_.fault()));
       case HttpBodyReader::Status::too_large:
-        return fail(413, "Request body is larger than " + std::to_string(limits_.body) + " bytes.");
+        return fail(413, "Request body is larger than " + std::to_string(limits_.body) +
+                             " bytes (max_http_body).");
     }
   }
   return state_ == State::complete ? Status::complete : Status::error;

@@ -115,7 +115,8 @@ void HttpHeadParser::parse(std::span<const std::byte> bytes) {
 
 bool HttpHeadParser::step(char c) {
   if (++bytes_ > max_bytes_) {
-    return refuse(431, noun() + " head is larger than " + std::to_string(max_bytes_) + " bytes.");
+    return refuse(431, noun() + " head is larger than " + std::to_string(max_bytes_) + " bytes" +
+                           named("max_handshake_size"));
   }
   switch (line_) {
     case Line::before:
@@ -143,7 +144,8 @@ bool HttpHeadParser::step(char c) {
       }
       if (c == ' ' || c == '\t') return refuse(400, "A header is folded over two lines.");
       if (++lines_ > max_headers_) {
-        return refuse(431, noun() + " has more than " + std::to_string(max_headers_) + " headers.");
+        return refuse(431, noun() + " has more than " + std::to_string(max_headers_) + " headers" +
+                               named("max_handshake_headers"));
       }
       if (c == ':') return refuse(400, "A header has no name.");
       line_ = Line::name;

@@ -62,6 +62,10 @@ class HttpHeadParser {
   void parse(std::span<const std::byte> bytes);
   bool refuse(int status, std::string fault);
   void refuse_parsed();
+  /// The end of a sentence, with the name of the limit where there is a setting of that name.
+  std::string named(std::string_view limit) const {
+    return kind_ == Kind::request ? " (" + std::string(limit) + ")." : ".";
+  }
   std::string noun() const { return kind_ == Kind::request ? "Request" : "Reply"; }
 
   http_parser parser_;

@@ -218,8 +218,8 @@ class SaxHandler {
     why_ = why;
     return false;
   }
-  bool take() noexcept { return budget_.take() || stop("too many values"); }
-  bool open() noexcept { return take() && (budget_.descend() || stop("nested too deep")); }
+  bool take() noexcept { return budget_.take() || stop(kTooMany); }
+  bool open() noexcept { return take() && (budget_.descend() || stop(kTooDeep)); }
 
   template <class Integer>
   static bool convert(std::string_view text, Integer& value) noexcept {

@@ -125,11 +125,11 @@ class Visitor {
     why_ = why;
     return false;
   }
-  bool take() noexcept { return budget_.take() || stop("too many values"); }
+  bool take() noexcept { return budget_.take() || stop(kTooMany); }
   bool open(std::size_t elements) noexcept {
     if (at_key_) return stop("a map's key is an array or a map");
-    if (!take() || !budget_.holds(elements)) return stop("too many values");
-    return budget_.descend() || stop("nested too deep");
+    if (!take() || !budget_.holds(elements)) return stop(kTooMany);
+    return budget_.descend() || stop(kTooDeep);
   }
 
   detail::DocumentBuilder* builder_ = nullptr;

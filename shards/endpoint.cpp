@@ -1,5 +1,6 @@
 #include "shards/endpoint.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +11,7 @@
 namespace webshocket::shards {
 namespace {
 
+constexpr std::size_t kLeastRead = 64 * 1024;  // of which TLS can make whole records
 constexpr std::size_t kInflatedPerTurn = 256 * 1024;
 /// So much in answer to one read is sent before the next socket is read, while it is in the cache.
 constexpr std::size_t kAnsweredAtOnce = 8 * 1024;
@@ -56,9 +58,26 @@ void Endpoint::watch() noexcept {
 }
 
 void Endpoint::set_reading(bool reading) noexcept {
+  reading = reading && !is_paused_;
   if (reading_ == reading || phase_ == Phase::doomed) return;
   reading_ = reading;
   watch();
+}
+
+void Endpoint::pause_reading(std::chrono::nanoseconds delay) noexcept {
+  if (phase_ != Phase::open) return;
+  is_paused_ = true;
+  set_reading(false);
+  set_deadline(delay);
+}
+
+void Endpoint::end_pause() noexcept {
+  is_paused_ = false;
+  // The silence was ours.
+  heard_ = reactor_.now();
+  ping_sent_ = false;
+  set_deadline(ping_interval());
+  reactor_.mark_going(*this);  // to read, if nothing else forbids it
 }
 
 void Endpoint::on_ready(std::uint32_t events) noexcept {
@@ -83,7 +102,10 @@ void Endpoint::on_reset() noexcept { doom(ECONNRESET); }
 void Endpoint::on_send_failed(int error) noexcept { doom(error); }
 
 bool Endpoint::read_once() noexcept {
-  const std::span<std::byte> buffer = reactor_.read_buffer();
+  std::span<std::byte> buffer = reactor_.read_buffer();
+  if (const std::size_t burst = rules().receive_burst; burst != 0) {
+    buffer = buffer.first(std::clamp(burst, kLeastRead, buffer.size()));
+  }
   const ssize_t count = receive(buffer);
   if (count == -EAGAIN) return false;
   if (count < 0) {
@@ -160,7 +182,6 @@ void Endpoint::let_go() noexcept {
     held_back_.reset();
   }
   if (reader_ != nullptr) {
-    reactor_.take_inbound(std::exchange(reader_bytes_, 0), 0);
     reactor_.take_back(std::move(reader_), rules().role);
   }
   if (outbox_ != nullptr) {
@@ -198,8 +219,9 @@ void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) 
 
 void Endpoint::take_frames(std::span<std::byte> input) noexcept {
   const EndpointRules& limits = rules();
-  if (reader_ == nullptr) reader_ = reactor_.lend_reader(limits.role);
+  if (reader_ == nullptr) reader_ = reactor_.lend_reader(*this, limits.role);
   std::size_t inflated = 0;
+  bool has_message = false;
   while (!input.empty() && phase_ != Phase::doomed) {
     if (phase_ == Phase::open && must_stop_reading()) {
       hold_back(input);
@@ -211,11 +233,13 @@ void Endpoint::take_frames(std::span<std::byte> input) noexcept {
       reactor_.mark_next_turn(*this);
       break;
     }
-    const protocol::FrameEvent event = reader_->read(input, limits.max_message, deflate_.get());
+    const protocol::FrameEvent event =
+        reader_->frames.read(input, limits.max_message, deflate_.get());
     if (event.compressed_size) inflated += event.payload.size();
+    if (event.kind == protocol::FrameEvent::Kind::message) has_message = true;
     take_event(event);
   }
-  settle_reader();
+  settle_reader(has_message);
 }
 
 void Endpoint::hold_back(std::span<const std::byte> input) {
@@ -223,6 +247,7 @@ void Endpoint::hold_back(std::span<const std::byte> input) {
   held_back_->append(input);
   reactor_.count_parked(0, input.size());
   set_reading(false);
+  if (phase_ == Phase::open && !reactor_.inbound_fits()) close_for_inbound();
 }
 
 void Endpoint::take_held_back() noexcept {
@@ -233,18 +258,42 @@ void Endpoint::take_held_back() noexcept {
   take_frames(input->span());
 }
 
-void Endpoint::settle_reader() noexcept {
+void Endpoint::settle_reader(bool has_message) noexcept {
   if (reader_ == nullptr || phase_ == Phase::doomed) return;
-  const std::size_t before = std::exchange(reader_bytes_, reader_->buffered());
-  const bool fits = reactor_.take_inbound(before, reader_bytes_);
-  if (reader_->idle()) return reactor_.take_back(std::move(reader_), rules().role);
-  if (!fits && phase_ == Phase::open) {
-    reactor_.take_inbound(std::exchange(reader_bytes_, 0), 0);
-    reader_->reset();
-    begin_close(CloseCode::try_again_later, "inbound_total_limit reached");
-    finish_after_flush_ = true;  // what follows cannot be told apart any more
+  const std::size_t before = std::exchange(reader_->counted, reader_->frames.buffered());
+  const bool fits = reactor_.take_inbound(before, reader_->counted);
+  if (reader_->frames.idle()) return reactor_.take_back(std::move(reader_), rules().role);
+  if (phase_ != Phase::open) return;
+  if (!fits) return close_for_inbound();
+  const std::chrono::nanoseconds timeout = rules().message_timeout;
+  if (timeout.count() != 0 && (has_message || !reader_->armed())) {
+    reactor_.start_timer(*reader_, timeout);
   }
 }
+
+void Endpoint::message_is_late() noexcept {
+  if (phase_ != Phase::open) return;
+  // The delay is ours.
+  if (!reading_) return reactor_.start_timer(*reader_, rules().message_timeout);
+  reactor_.counters().messages_timed_out.add();
+  close_in_message(CloseCode::policy_violation, "The message takes too long (message_timeout)");
+}
+
+void Endpoint::close_for_inbound() noexcept {
+  count_protocol_error();
+  close_in_message(CloseCode::try_again_later, "inbound_total_limit reached");
+}
+
+void Endpoint::close_in_message(CloseCode code, std::string_view reason) noexcept {
+  if (reader_ != nullptr) {
+    reactor_.take_inbound(std::exchange(reader_->counted, 0), 0);
+    reader_->frames.reset();
+  }
+  begin_close(code, reason);
+  finish_after_flush_ = true;
+}
+
+void LentReader::fire() noexcept { owner->message_is_late(); }
 
 void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
   using Kind = protocol::FrameEvent::Kind;
@@ -269,7 +318,7 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
     case Kind::pong:
       ping_sent_ = false;
       heard_ = reactor_.now();
-      if (phase_ == Phase::open) set_deadline(ping_interval());
+      if (phase_ == Phase::open && !is_paused_) set_deadline(ping_interval());
       return;
     case Kind::close:
       return take_close(event.code, event.reason);
@@ -301,6 +350,7 @@ void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
   phase_ = Phase::closing;
   on_closing(code, reason);
   if (held_back_ != nullptr) reactor_.mark_going(*this);  // for the peer's CLOSE behind it
+  is_paused_ = false;
   set_reading(true);
   set_deadline(rules().close_timeout);
 }
@@ -320,7 +370,7 @@ void Endpoint::set_deadline(std::chrono::nanoseconds delay) noexcept {
 }
 
 void Endpoint::fire() noexcept {
-  if (phase_ == Phase::open) return check_heartbeat();
+  if (phase_ == Phase::open) return is_paused_ ? end_pause() : check_heartbeat();
   on_late();
 }
 

@@ -23,10 +23,10 @@
 #include <webshocket/types.hpp>
 
 #include "protocol/frame_header.hpp"
-#include "protocol/frame_reader.hpp"
 #include "protocol/frame_writer.hpp"
 #include "protocol/mask.hpp"
 #include "protocol/per_message_deflate.hpp"
+#include "shards/lent_reader.hpp"
 #include "shards/loop.hpp"
 #include "shards/outbox.hpp"
 #include "shards/reactor.hpp"
@@ -40,6 +40,8 @@ class TlsStream;
 struct EndpointRules {
   protocol::Role role = protocol::Role::server;
   std::size_t max_message = 0;
+  std::chrono::nanoseconds message_timeout{0};  ///< 0: none
+  std::size_t receive_burst = 0;                ///< of bytes, about what is read at once; 0: any
   std::chrono::nanoseconds ping_interval{0};
   std::chrono::nanoseconds ping_timeout{0};
   std::chrono::nanoseconds close_timeout{0};
@@ -88,6 +90,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   virtual void go_on() noexcept = 0;
   /// Goes on with the TLS handshake: its turn has come.
   virtual void go_on_securing() noexcept {}
+  /// The message that it is in should be complete by now.
+  void message_is_late() noexcept;
   /// The last step of a doomed one: lets go of everything.
   virtual void bury() noexcept = 0;
 
@@ -148,6 +152,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// What the loop is to tell may have changed. It is lost if the loop refuses.
   void watch() noexcept;
   void set_reading(bool reading) noexcept;
+  /// Does not read the socket for so long, while it is open.
+  void pause_reading(std::chrono::nanoseconds delay) noexcept;
   /// False when there was nothing to read.
   bool read_once() noexcept;
   /// A step of the TLS handshake. True once it has succeeded; if it fails, this end is doomed.
@@ -163,6 +169,8 @@ class Endpoint : private webshocket::detail::TimerNode {
   void take_frames(std::span<std::byte> input) noexcept;
   /// Input that was held back is parsed, and the socket is read again.
   void take_held_back() noexcept;
+  /// The reactor keeps too much input already.
+  void close_for_inbound() noexcept;
   bool holds_back() const noexcept { return held_back_ != nullptr; }
 
   // --- output -----------------------------------------------------------------------------------
@@ -246,6 +254,7 @@ class Endpoint : private webshocket::detail::TimerNode {
  private:
   bool ping_sent_ = false;
   bool is_buried_ = false;
+  bool is_paused_ = false;  ///< the timer ends that
 
  protected:
   std::unique_ptr<protocol::PerMessageDeflate> deflate_;  ///< none: there is no compression
@@ -260,7 +269,11 @@ class Endpoint : private webshocket::detail::TimerNode {
   void take_event(const protocol::FrameEvent& event) noexcept;
   /// It waits, in front of the parser.
   void hold_back(std::span<const std::byte> input);
-  void settle_reader() noexcept;
+  /// `has_message`: one has ended in this input.
+  void settle_reader(bool has_message) noexcept;
+  /// What follows cannot be told apart any more.
+  void close_in_message(CloseCode code, std::string_view reason) noexcept;
+  void end_pause() noexcept;
   void has_written(std::size_t own_bytes_before) noexcept {
     reactor_.count_outbox(own_bytes_before, outbox_->own_bytes());
     if (!is_dirty) reactor_.mark_dirty(*this);
@@ -285,10 +298,9 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// What waits will never be sent.
   void discard_burst() noexcept;
 
-  std::unique_ptr<protocol::FrameReader> reader_;  ///< lent by the reactor, inside a message only
-  std::unique_ptr<protocol::Buffer> held_back_;    ///< input behind a stop of reading
-  std::size_t reader_bytes_ = 0;                   ///< of reader_, as the reactor counts them
-  std::chrono::steady_clock::time_point heard_;    ///< of the last input, or of the PING
+  std::unique_ptr<LentReader> reader_;           ///< lent by the reactor, inside a message only
+  std::unique_ptr<protocol::Buffer> held_back_;  ///< input behind a stop of reading
+  std::chrono::steady_clock::time_point heard_;  ///< of the last input, or of the PING
 };
 
 }  // namespace webshocket::shards

@@ -32,19 +32,26 @@ void Reactor::close_handles() noexcept {
 
 // --- what is lent -----------------------------------------------------------------------------
 
-std::unique_ptr<protocol::FrameReader> Reactor::lend_reader(protocol::Role role) {
+std::unique_ptr<LentReader> Reactor::lend_reader(Endpoint& owner, protocol::Role role) {
   auto& readers = readers_[static_cast<std::size_t>(role)];
-  if (readers.empty()) return std::make_unique<protocol::FrameReader>(role);
-  auto reader = std::move(readers.back());
-  readers.pop_back();
+  std::unique_ptr<LentReader> reader;
+  if (readers.empty()) {
+    reader = std::make_unique<LentReader>(role);
+  } else {
+    reader = std::move(readers.back());
+    readers.pop_back();
+  }
+  reader->owner = &owner;
   return reader;
 }
 
-void Reactor::take_back(std::unique_ptr<protocol::FrameReader> reader,
-                        protocol::Role role) noexcept {
+void Reactor::take_back(std::unique_ptr<LentReader> reader, protocol::Role role) noexcept {
+  if (reader == nullptr) return;
+  timers_.stop(*reader);
+  take_inbound(std::exchange(reader->counted, 0), 0);
   auto& readers = readers_[static_cast<std::size_t>(role)];
-  if (reader == nullptr || readers.size() >= kReadersKept) return;
-  reader->reset();
+  if (readers.size() >= kReadersKept) return;
+  reader->frames.reset();
   readers.push_back(std::move(reader));
 }
 
@@ -67,7 +74,7 @@ void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
 
 bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
   inbound_bytes_ += after - before;
-  return inbound_limit_ == 0 || after <= before || inbound_bytes_ <= inbound_limit_;
+  return after <= before || inbound_fits();
 }
 
 // --- the turn ---------------------------------------------------------------------------------

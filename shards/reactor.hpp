@@ -20,10 +20,12 @@
 
 #include "api/calls.hpp"
 #include "api/counters.hpp"
+#include "api/log_gate.hpp"
 #include "api/timer_queue.hpp"
 #include "protocol/buffer.hpp"
-#include "protocol/frame_reader.hpp"
+#include "protocol/frame_header.hpp"
 #include "shards/bus.hpp"
+#include "shards/lent_reader.hpp"
 #include "shards/loop.hpp"
 #include "shards/outbox.hpp"
 
@@ -122,8 +124,8 @@ class Reactor : public webshocket::detail::Hub {
   PageFile& page_file() noexcept { return page_file_; }
   std::span<iovec> parts() noexcept { return parts_; }
 
-  std::unique_ptr<protocol::FrameReader> lend_reader(protocol::Role role);
-  void take_back(std::unique_ptr<protocol::FrameReader> reader, protocol::Role role) noexcept;
+  std::unique_ptr<LentReader> lend_reader(Endpoint& owner, protocol::Role role);
+  void take_back(std::unique_ptr<LentReader> reader, protocol::Role role) noexcept;
   std::unique_ptr<Outbox> lend_outbox();
   void take_back(std::unique_ptr<Outbox> outbox) noexcept;
 
@@ -143,6 +145,10 @@ class Reactor : public webshocket::detail::Hub {
 
   /// Bytes of half-received messages, over all endpoints. False beyond the limit.
   bool take_inbound(std::size_t before, std::size_t after) noexcept;
+  /// Whether all that is kept of input is within the limit.
+  bool inbound_fits() const noexcept {
+    return inbound_limit_ == 0 || inbound_bytes_ + counters_.parked_bytes.get() <= inbound_limit_;
+  }
   /// The outboxes' own bytes; what they share is counted by `Runs`.
   void count_outbox(std::size_t before, std::size_t after) noexcept {
     own_outbox_bytes_ += after - before;
@@ -165,6 +171,7 @@ class Reactor : public webshocket::detail::Hub {
   void defer(std::function<void()> fn) override { deferred_.push_back(std::move(fn)); }
   webshocket::detail::Calls& calls() noexcept override { return calls_; }
   webshocket::detail::Counters& counters() noexcept override { return counters_; }
+  webshocket::detail::LogGate& log_gate() noexcept override { return log_gate_; }
 
  protected:
   /// Throws `WebSocketError` when the system refuses a loop. An `inbound_limit` of 0 is none, and a
@@ -201,6 +208,7 @@ class Reactor : public webshocket::detail::Hub {
   bool inbox_left_ = false;
   bool burying_ = false;  ///< on_disconnect runs
   webshocket::detail::Counters counters_;
+  webshocket::detail::LogGate log_gate_;
   Runs runs_;
   PageFile page_file_;
   std::size_t inbound_bytes_ = 0;
@@ -250,7 +258,7 @@ class Reactor : public webshocket::detail::Hub {
   protocol::Buffer deflate_scratch_;
   Document document_;
   std::array<iovec, 256> parts_;
-  std::array<std::vector<std::unique_ptr<protocol::FrameReader>>, 2> readers_;  ///< by role
+  std::array<std::vector<std::unique_ptr<LentReader>>, 2> readers_;  ///< by role
   std::vector<std::unique_ptr<Outbox>> outboxes_;
   std::size_t outbox_memory_kept_ = 0;
 };

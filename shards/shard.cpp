@@ -71,6 +71,8 @@ Shard::Shard(Site& site, std::size_t index)
       decode_limits_{site.config.max_depth, site.config.max_elements},
       rules_{.role = protocol::Role::server,
              .max_message = site.config.max_message,
+             .message_timeout = site.config.message_timeout,
+             .receive_burst = site.config.receive_burst,
              .ping_interval = site.config.ping_interval,
              .ping_timeout = site.config.ping_timeout,
              .close_timeout = site.config.close_timeout,
@@ -190,7 +192,7 @@ void Shard::settle() noexcept {
   for (const auto& handler : handlers_) HandlerAccess::roster(*handler).compact();
   if (!wait_for_call_limit_.empty() && !at_call_limit()) {
     for (const Uid& uid : std::exchange(wait_for_call_limit_, {})) {
-      if (TcpConnection* connection = table_.find(uid)) mark_going(*connection);
+      if (TcpConnection* connection = table_.find(uid)) connection->end_call_limit();
     }
   }
   check_outbox_total();

@@ -1,6 +1,7 @@
 /// What all shards of a server share. Fixed once they run, but for counters.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -13,8 +14,10 @@
 #include <webshocket/handler.hpp>
 #include <webshocket/upgrade.hpp>
 
+#include "api/token_bucket.hpp"
 #include "shards/admission.hpp"
 #include "shards/bus.hpp"
+#include "shards/ip_table.hpp"
 #include "shards/offload_pool.hpp"
 #include "shards/tls_table.hpp"
 
@@ -89,8 +92,11 @@ struct Site {
   explicit Site(Config settings)
       : config(std::move(settings)),
         admission(config),
+        ips(config, admission.trusted_proxies()),
+        accept_rate({config.accept_rate, std::max<std::size_t>(config.accept_rate / 10, 1)}),
         connections(config.max_connections),
-        handshakes(config.max_pending_handshakes) {}
+        handshakes(config.max_pending_handshakes),
+        kept_alive(config.max_keep_alive) {}
 
   const Route& route(std::size_t index) const noexcept { return routes[index]; }
   std::size_t route_of(std::string_view path) const noexcept {
@@ -112,6 +118,7 @@ struct Site {
 
   Config config;
   Admission admission;
+  IpTable ips;
   std::vector<Listener> listeners;
   TlsTable tls;
   std::vector<Route> routes;
@@ -120,8 +127,10 @@ struct Site {
   std::shared_ptr<webshocket::detail::AcceptQueue> accept_queue;
   std::shared_ptr<Bus> bus;
   std::unique_ptr<OffloadPool> pool;
+  webshocket::detail::SharedBucket accept_rate;
   Quota connections;
   Quota handshakes;
+  Quota kept_alive;  ///< plain HTTP
 };
 
 }  // namespace webshocket::shards

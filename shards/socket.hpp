@@ -1,6 +1,7 @@
 /// A connected socket and who is at its other end.
 #pragma once
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -66,6 +67,12 @@ class Socket {
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }
+  }
+
+  /// What it has taken to send, and the peer has not.
+  std::size_t unsent() const noexcept {
+    int count = 0;
+    return ::ioctl(fd_, TIOCOUTQ, &count) == 0 && count > 0 ? static_cast<std::size_t>(count) : 0;
   }
 
   void shut_down_output() const noexcept { ::shutdown(fd_, SHUT_WR); }

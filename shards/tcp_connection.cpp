@@ -26,7 +26,8 @@ TcpConnection::TcpConnection(Shard& shard, Adoption adoption)
       Endpoint(shard, std::move(adoption.socket), Phase::http),
       listener_(static_cast<std::uint16_t>(adoption.listener)),
       remote_(adoption.remote),
-      slot_(std::move(adoption.handshake)) {
+      slot_(std::move(adoption.handshake)),
+      place_(std::move(adoption.place)) {
   tls_ = std::move(adoption.tls);
   shard.came(*this);
 }
@@ -60,7 +61,9 @@ void TcpConnection::on_end_of_input() noexcept {
 }
 
 void TcpConnection::on_doomed(int) noexcept {
-  if (phase_ == Phase::connecting || handshake_ != nullptr) {
+  if (handshake_ != nullptr) {
+    end_pending();
+  } else if (phase_ == Phase::connecting) {
     shard().counters().handshakes_pending.subtract();
   }
   set_state(ConnectionState::disconnected);
@@ -77,6 +80,7 @@ void TcpConnection::bury() noexcept {
     shard().calls().cancel_all(*this);  // an awaitable on_upgrade
   }
   slot_.release();
+  place_.release();
   let_go();
 }
 
@@ -306,6 +310,7 @@ void TcpConnection::on_stuck() noexcept {
 }
 
 void TcpConnection::on_flushed() noexcept {
+  if (phase_ == Phase::http) return on_http_flushed();
   if (phase_ != Phase::open) return;
   if (!do_writable()) {
     was_congested_ = true;
@@ -325,6 +330,7 @@ void TcpConnection::finish() noexcept {
 void TcpConnection::go_on() noexcept {
   awaits_end_of_turn = false;
   if (phase_ == Phase::doomed) return free_if_done();
+  if (phase_ == Phase::http) return go_on_with_http();
   if (phase_ == Phase::closing) return take_what_waits();
   if (phase_ != Phase::open) return;
   if (shard().draining() && !is_busy()) return begin_close(CloseCode::going_away, {});
@@ -378,19 +384,26 @@ bool TcpConnection::do_subscribe(std::span<const std::string_view> names) {
   Channels& channels = shard().subscriptions();
   std::size_t added = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (config.max_channel_name != 0 && names[i].size() > config.max_channel_name) return false;
+    if (config.max_channel_name != 0 && names[i].size() > config.max_channel_name) {
+      return refuse_subscription();
+    }
     const bool repeated = std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i),
                                     names[i]) != names.begin() + static_cast<std::ptrdiff_t>(i);
     if (!repeated && !channels.subscribed(*this, names[i])) ++added;
   }
   const std::size_t limit = config.max_subscribed_channels;
-  if (limit != 0 && subscription_count() + added > limit) return false;
+  if (limit != 0 && subscription_count() + added > limit) return refuse_subscription();
   for (const std::string_view name : names) {
     if (channels.subscribe(*this, name)) {
       shard().census().raise(shard().shard(), bucket_of(name), form());
     }
   }
   return true;
+}
+
+bool TcpConnection::refuse_subscription() noexcept {
+  shard().counters().subscriptions_refused.add();
+  return false;
 }
 
 void TcpConnection::do_unsubscribe(std::span<const std::string_view> names) {
@@ -423,10 +436,11 @@ Census::Bucket TcpConnection::bucket_of(std::string_view name) const noexcept {
 // --- time -------------------------------------------------------------------------------------
 
 void TcpConnection::on_late() noexcept {
-  if (phase_ == Phase::http && outbox_bytes() < handshake_->waiting) {
-    // A large answer takes its time, as long as it gets on.
-    handshake_->waiting = outbox_bytes();
-    if (handshake_->waiting != 0) return set_deadline(http_timeout());
+  // A large answer takes its time, as long as it gets on.
+  if (phase_ == Phase::http && is_reading_answers()) return set_deadline(http_timeout());
+  const bool has_begun = handshake_ == nullptr || handshake_->is_pending;
+  if (phase_ != Phase::closing && has_begun && !finish_after_flush_ && !output_ended_) {
+    shard().counters().handshakes_timed_out.add();
   }
   if (proxy_header_ != nullptr) return reject_proxy("its PROXY header takes too long");
   if (phase_ == Phase::connecting && !output_ended_) {
@@ -439,6 +453,7 @@ void TcpConnection::on_late() noexcept {
 
 void TcpConnection::count_received(std::size_t bytes) noexcept {
   shard().counters().bytes_received.add(bytes);
+  if (shard().config().receive_rate != 0 && phase_ == Phase::open) charge_received(bytes);
 }
 void TcpConnection::count_sent(std::size_t bytes) noexcept {
   shard().counters().bytes_sent.add(bytes);

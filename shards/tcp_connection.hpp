@@ -24,6 +24,7 @@
 #include "protocol/proxy_header.hpp"
 #include "shards/census.hpp"
 #include "shards/endpoint.hpp"
+#include "shards/ip_table.hpp"
 #include "shards/message.hpp"
 #include "shards/site.hpp"
 #include "shards/socket.hpp"
@@ -52,6 +53,7 @@ struct Adoption {
   Address remote;
   std::size_t listener = 0;
   Slot handshake;
+  IpSlot place = {};
   std::unique_ptr<Move> move = {};
   std::unique_ptr<TlsStream> tls = {};  ///< of one that moves
 };
@@ -97,6 +99,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   // --- by its shard -----------------------------------------------------------------------------
 
   bool is_busy() const noexcept { return calls_in_flight() != 0 || event_in_flight(); }
+  /// It waits for the shard's calls no more.
+  void end_call_limit() noexcept;
   /// Drops what waits and closes with 1013.
   void close_slow(std::string_view reason) noexcept;
 
@@ -161,12 +165,27 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void read_to_the_end() noexcept;
   void note_securing_failure(std::string_view why) const noexcept;
 
-  // Before the upgrade: tcp_upgrade.cpp.
+  // Before the upgrade: tcp_http.cpp.
   void begin_http() noexcept;
-  void say_who(HttpRequest& request) const;
+  void describe(HttpRequest& request, const protocol::HttpHead& head, const Address& client) const;
   void take_http(std::span<const std::byte> input) noexcept override;
   /// Whom a request is from.
   Address client_of(const protocol::HttpHead& head) const noexcept;
+  /// The client is there, as somebody says who is believed.
+  IpTable::Verdict name_client(const Address& client);
+  /// The next request's turn has not come: an answer is being made, or nobody reads them.
+  bool must_wait_for_answers() noexcept;
+  /// Refuses it if what it has sent is too much for the shard.
+  void settle_http() noexcept;
+  void take_unread() noexcept;
+  void go_on_with_http() noexcept;
+  void on_http_flushed() noexcept;
+  /// From its first answer on it is one of those that are kept alive. False if these are too many.
+  bool keep_open() noexcept;
+  /// It is no pending handshake any more.
+  void end_pending() noexcept;
+  /// Whether the client has taken enough of its answers since the last time that was asked.
+  bool is_reading_answers() noexcept;
   void answer_http(std::span<const std::byte>& rest) noexcept;
   void answer_plain_http(const protocol::HttpHead& head);
   std::chrono::nanoseconds http_timeout() const noexcept;
@@ -174,6 +193,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void refuse_http(const protocol::HttpError& error) noexcept;
   /// The same, and says so in the log.
   void turn_away(const protocol::HttpError& error) noexcept;
+
+  // The upgrade: tcp_upgrade.cpp.
   void ask_for_upgrade(std::span<const std::byte> rest);
   void decide(Upgrade answer) noexcept;
   void upgrade_failed(std::exception_ptr error) noexcept;
@@ -184,9 +205,15 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void take_message(Opcode opcode, std::span<const std::byte> message) noexcept override;
   void take_close(CloseCode code, std::string_view reason) noexcept override;
   void handle_message(Opcode opcode, std::span<const std::byte> message) noexcept;
+  /// Of `Config::message_rate`.
+  bool take_rate();
+  void refuse_message(std::span<const std::byte> message) noexcept;
+  /// Does not read for a while if that is too much for `Config::receive_rate`.
+  void charge_received(std::size_t bytes);
   bool must_wait() const noexcept;
   Parked& parked();
   void park(Opcode opcode, std::span<const std::byte> message);
+  void await_call_limit();
   void take_parked() noexcept;
   void take_what_waits() noexcept;
   void drop_parked() noexcept;
@@ -215,6 +242,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped);
   void note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages, std::size_t bytes);
   void tell_of_outbox() noexcept;
+  bool refuse_subscription() noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;
 
@@ -222,16 +250,18 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   /// By a proxy that passes on what it does not read: what the bytes say of a client is not its
   /// word.
   bool is_unnamed_ = false;
-  bool has_own_rule_ = false;   ///< `Connection::set_outbox`
-  bool was_congested_ = false;  ///< `on_drained` is to come
-  bool has_dropped_ = false;    ///< `on_dropped` is to come
+  bool has_own_rule_ = false;       ///< `Connection::set_outbox`
+  bool was_congested_ = false;      ///< `on_drained` is to come
+  bool has_dropped_ = false;        ///< `on_dropped` is to come
+  bool awaits_call_limit_ = false;  ///< it is in the shard's list of those
   std::uint16_t listener_;
   std::uint32_t holds_ = 0;
   Address remote_;  ///< the socket's peer, or the client for whom that speaks
   std::unique_ptr<protocol::ProxyHeaderReader> proxy_header_;  ///< while it is awaited
   std::unique_ptr<Handshake> handshake_;
   std::unique_ptr<Parked> parked_;
-  Slot slot_;  ///< of the pending handshakes, then of the connections
+  Slot slot_;  ///< of the pending handshakes, then of the connections, or of what is kept alive
+  IpSlot place_;
 };
 
 // With malloc's eight bytes, five cache lines. There may be a million of them, and most do nothing.

@@ -5,6 +5,7 @@
 
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
+#include "protocol/decode_budget.hpp"
 #include "protocol/frame_writer.hpp"
 #include "protocol/packet_codec.hpp"
 #include "shards/shard.hpp"
@@ -46,6 +47,7 @@ bool TcpConnection::must_stop_reading() const noexcept {
 void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
   shard().counters().messages_received.add();
   if (shard().draining()) return;
+  if (shard().config().message_rate != 0 && !take_rate()) return refuse_message(message);
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
   if (!waiting && !must_wait()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
@@ -59,9 +61,52 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
 
 void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) noexcept {
   if (format() == Format::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
+  std::string_view why;
   const Packet packet =
-      protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
+      protocol::decode_packet(format(), message, shard().decode_limits(), shard().document(), &why);
+  if (why == protocol::kTooDeep) shard().counters().packets_too_deep.add();
+  if (why == protocol::kTooMany) shard().counters().packets_too_large.add();
   detail::dispatch(handler(), *this, packet);
+}
+
+bool TcpConnection::take_rate() {
+  const Config& config = shard().config();
+  return detail::ConnectionAccess::traffic(*this).messages.take(
+      {config.message_rate, config.message_burst}, shard().now());
+}
+
+void TcpConnection::refuse_message(std::span<const std::byte> message) noexcept {
+  shard().counters().messages_limited.add();
+  if (format() != Format::raw) {
+    const Packet packet =
+        protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
+    if (detail::refuse_call(handler(), *this, packet, RpcErrorCode::rate_limit_exceeded,
+                            "Rate limit exceeded: message_rate")) {
+      return;
+    }
+  }
+  begin_close(CloseCode::try_again_later, "Rate limit exceeded: message_rate");
+}
+
+void TcpConnection::charge_received(std::size_t bytes) {
+  const Config& config = shard().config();
+  const detail::TokenRate rate{config.receive_rate, config.receive_burst};
+  detail::TokenBucket& bucket = detail::ConnectionAccess::traffic(*this).received;
+  bucket.charge(rate, bytes, shard().now());
+  const auto wait = bucket.wait(rate, shard().now());
+  if (wait.count() == 0) return;
+  shard().counters().receives_paused.add();
+  pause_reading(wait);
+}
+
+void TcpConnection::await_call_limit() {
+  if (!shard().at_call_limit() || std::exchange(awaits_call_limit_, true)) return;
+  shard().wait_for_call_limit(*this);
+}
+
+void TcpConnection::end_call_limit() noexcept {
+  awaits_call_limit_ = false;
+  shard().mark_going(*this);
 }
 
 TcpConnection::Parked& TcpConnection::parked() {
@@ -73,7 +118,9 @@ void TcpConnection::park(Opcode opcode, std::span<const std::byte> message) {
   parked().messages.emplace_back(opcode, std::vector<std::byte>(message.begin(), message.end()));
   parked_->bytes += message.size();
   shard().count_parked(0, message.size());
-  if (shard().at_call_limit()) shard().wait_for_call_limit(*this);
+  shard().counters().calls_parked.add();
+  if (!shard().inbound_fits()) return close_for_inbound();
+  await_call_limit();
 }
 
 void TcpConnection::drop_parked() noexcept {
@@ -85,7 +132,7 @@ void TcpConnection::drop_parked() noexcept {
 void TcpConnection::take_parked() noexcept {
   while (parked_ != nullptr && !parked_->messages.empty() && phase_ == Phase::open) {
     if (must_wait()) {
-      if (shard().at_call_limit()) shard().wait_for_call_limit(*this);
+      await_call_limit();
       return;
     }
     auto [opcode, message] = std::move(parked_->messages.front());

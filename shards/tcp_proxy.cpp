@@ -39,8 +39,8 @@ void TcpConnection::take_proxy_header() noexcept {
   static_cast<void>(socket_.receive(buffer.first(taken)));
   count_received(taken);
   if (status == Status::incomplete) return;
-  if (proxy_header_->source()) {
-    remote_ = *proxy_header_->source();
+  if (const auto source = proxy_header_->source()) {
+    if (name_client(*source) != IpTable::Verdict::fits) return doom();
   } else {
     is_unnamed_ = true;
   }
@@ -50,8 +50,9 @@ void TcpConnection::take_proxy_header() noexcept {
 
 void TcpConnection::reject_proxy(std::string_view why) noexcept {
   shard().counters().proxy_headers_rejected.add();
-  shard().log(LogLevel::info,
-              "the proxy at " + remote_.to_string() + " was hung up on: " + std::string(why));
+  shard().log_gate().say(shard(), webshocket::detail::LogTopic::proxy, LogLevel::info, [&] {
+    return "the proxy at " + remote_.to_string() + " was hung up on: " + std::string(why);
+  });
   doom();
 }
 

@@ -58,7 +58,9 @@ void TcpConnection::read_to_the_end() noexcept {
 
 void TcpConnection::note_securing_failure(std::string_view why) const noexcept {
   shard().counters().tls_handshake_failures.add();
-  shard().log(LogLevel::debug, "no TLS with " + do_remote_address() + ": " + std::string(why));
+  shard().log_gate().say(shard(), webshocket::detail::LogTopic::tls, LogLevel::debug, [&] {
+    return "no TLS with " + do_remote_address() + ": " + std::string(why);
+  });
 }
 
 std::optional<ClientCertificate> TcpConnection::do_client_certificate() const {

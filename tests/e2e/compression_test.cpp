@@ -268,7 +268,8 @@ TEST_CASE("a bomb is refused at the limit, before it takes memory") {
     RawPeer peer = raw_peer(server.port());
     // The rest of the second one would not change anything: it is refused for what comes out.
     peer.send({.opcode = kText, .payload = bomb.substr(0, size), .rsv = kMarked});
-    CHECK(peer.read_until_close() == Close{1009, "Message is larger than 1000000 bytes"});
+    CHECK(peer.read_until_close() ==
+          Close{1009, "Message is larger than 1000000 bytes (max_message)"});
   }
   CHECK(webshocket::test::resident_bytes() < before + 64 * 1024 * 1024);
   CHECK(server->stats().total.protocol_errors == 2);

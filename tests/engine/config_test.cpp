@@ -80,6 +80,12 @@ const std::vector<Bad>& bad_configs() {
          c.listeners = {{}};
        }},
       {"Config::http_keep_alive = -1 ms:", [](Config& c) { c.http_keep_alive = -1ms; }},
+      {"Config::message_timeout = -1 ms:", [](Config& c) { c.message_timeout = -1ms; }},
+      {"Config::accept_rate = 1000000001:", [](Config& c) { c.accept_rate = 1'000'000'001; }},
+      {"Config::accept_rate_per_ip = 1000000001:",
+       [](Config& c) { c.accept_rate_per_ip = 1'000'000'001; }},
+      {"Config::message_rate = 1000000001:", [](Config& c) { c.message_rate = 1'000'000'001; }},
+      {"Config::receive_burst = 1000000001:", [](Config& c) { c.receive_burst = 1'000'000'001; }},
       {"Config::ping_interval = -5000 ms:", [](Config& c) { c.ping_interval = -5s; }},
       {"Config::ping_timeout = -1 ms:", [](Config& c) { c.ping_timeout = -1ms; }},
       {"Config::close_timeout = -1 ms:", [](Config& c) { c.close_timeout = -1ms; }},

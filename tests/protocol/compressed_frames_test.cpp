@@ -124,7 +124,8 @@ TEST_CASE("text is checked once it is inflated") {
 
 TEST_CASE("the limit holds for what comes out, and for what goes in") {
   const std::string text = lines(10'000);
-  const Seen too_big = error(CloseCode::message_too_big, "Message is larger than 9999 bytes");
+  const Seen too_big =
+      error(CloseCode::message_too_big, "Message is larger than 9999 bytes (max_message)");
   CHECK(read(frame(kText, deflated(text)), {}, 10'000) == std::vector{message(Opcode::text, text)});
   CHECK(read(frame(kText, deflated(text)), {}, 9'999) == std::vector{too_big});
   // Before it arrives, if it cannot be less.
@@ -141,7 +142,8 @@ TEST_CASE("a bomb of many fragments is refused at the limit") {
                    at == 0 ? kCompressed : 0);
   }
   CHECK(read(bytes, {}, 100'000) ==
-        std::vector{error(CloseCode::message_too_big, "Message is larger than 100000 bytes")});
+        std::vector{error(CloseCode::message_too_big,
+                          "Message is larger than 100000 bytes (max_message)")});
 }
 
 TEST_CASE("what is written compressed is read again") {

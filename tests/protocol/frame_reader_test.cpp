@@ -216,7 +216,8 @@ TEST_CASE("lengths") {
 }
 
 TEST_CASE("the limit counts all fragments of a message, as they are announced") {
-  const Seen too_big = error(CloseCode::message_too_big, "Message is larger than 10 bytes");
+  const Seen too_big =
+      error(CloseCode::message_too_big, "Message is larger than 10 bytes (max_message)");
   CHECK(read_all(RawFrame{kBinary, std::string(10, 'x')}.bytes(), {}, 10).front().payload.size() ==
         10);
   RawFrame announced{kBinary};

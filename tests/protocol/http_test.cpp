@@ -357,8 +357,8 @@ TEST_CASE("limits") {
     CHECK(read(head, {.head = head.size()}).status == RequestStatus::complete);
     const Outcome out = read(head, {.head = head.size() - 1});
     CHECK(out.error == 431);
-    CHECK(out.fault ==
-          "Request head is larger than " + std::to_string(head.size() - 1) + " bytes.");
+    CHECK(out.fault == "Request head is larger than " + std::to_string(head.size() - 1) +
+                           " bytes (max_handshake_size).");
     // Also when no line ever ends, and when the lines are empty.
     CHECK(refused(std::string(50, 'x'), {.head = 20}) != 0);
     CHECK(refused("GET /" + std::string(50, 'x'), {.head = 20}) == 431);
@@ -367,11 +367,12 @@ TEST_CASE("limits") {
     RequestStatus status{};
     feed(standard, "GET / HTTP/1.1\r\nA: " + std::string(17000, 'x'), status);
     CHECK(standard.error().status == 431);
-    CHECK(standard.error().text == "Request head is larger than 16384 bytes.");
+    CHECK(standard.error().text == "Request head is larger than 16384 bytes (max_handshake_size).");
   }
   SUBCASE("of the headers") {
     CHECK(read(with("A: b\r\n"), {.headers = 2}).status == RequestStatus::complete);
-    CHECK(read(with("A: b\r\n"), {.headers = 1}).fault == "Request has more than 1 headers.");
+    CHECK(read(with("A: b\r\n"), {.headers = 1}).fault ==
+          "Request has more than 1 headers (max_handshake_headers).");
     CHECK(read(with("A: b\r\n"), {.headers = 1}).error == 431);
   }
   SUBCASE("of the body, before its bytes come") {

@@ -83,25 +83,47 @@ struct Config {
   // Connections.
   std::size_t max_connections = 100'000;  ///< WebSockets, over all shards; beyond: 503
   std::size_t max_pending_handshakes =
-      10'000;  ///< sockets without a complete request; beyond: closed
+      10'000;  ///< sockets without a first request; beyond: closed
+  /// Sockets and WebSockets of one address, over all shards; beyond: closed at once, or 429. As the
+  /// following two, not for loopback addresses, unix sockets and `trusted_proxies`; behind these it
+  /// is the client whom they name that counts.
+  std::size_t max_connections_per_ip = 1'000;
+  std::size_t max_connections_per_64 = 1'000;  ///< the same of one IPv6 network of 64 bits
+  /// New sockets of an address (IPv6: of its /64) per second, and at once; beyond: closed at once.
+  std::size_t accept_rate_per_ip = 100;
+  std::size_t accept_burst_per_ip = 1'000;
+  std::size_t accept_rate = 0;  ///< new sockets per second; beyond: they wait in the backlog
   std::chrono::milliseconds handshake_timeout{5'000};  ///< for TLS and the request together
   std::chrono::milliseconds tls_budget{5};  ///< per shard and turn, for handshakes; then they wait
   std::size_t max_handshake_size = 16 * 1024;  ///< of the request's head; beyond: 431
   std::size_t max_handshake_headers = 128;
   std::size_t max_http_body = 1024 * 1024;            ///< of a plain HTTP request; beyond: 413
   std::chrono::milliseconds http_keep_alive{15'000};  ///< idle time between plain requests
-  std::chrono::milliseconds ping_interval{20'000};    ///< of silence, then PING; 0: never
-  std::chrono::milliseconds ping_timeout{20'000};     ///< for the PONG, then CLOSE 1001
-  std::chrono::milliseconds write_timeout{60'000};    ///< without reading what waits: cut off
-  std::chrono::milliseconds close_timeout{5'000};     ///< for the peer's answer to CLOSE
-  std::chrono::milliseconds drain_timeout{10'000};    ///< for all of `close()`; 0: cut off at once
+  std::size_t max_keep_alive =
+      10'000;  ///< sockets between plain requests; beyond: closed after one
+  std::chrono::milliseconds ping_interval{20'000};  ///< of silence, then PING; 0: never
+  std::chrono::milliseconds ping_timeout{20'000};   ///< for the PONG, then CLOSE 1001
+  std::chrono::milliseconds write_timeout{60'000};  ///< without reading what waits: cut off
+  std::chrono::milliseconds close_timeout{5'000};   ///< for the peer's answer to CLOSE
+  std::chrono::milliseconds drain_timeout{10'000};  ///< for all of `close()`; 0: cut off at once
 
   // Messages in.
-  std::size_t max_message = 1024 * 1024;                ///< beyond: 1009
-  std::size_t inbound_total_limit = 256 * 1024 * 1024;  ///< half-received, per shard; beyond: 1013
-  std::size_t max_depth = 128;                          ///< nesting; beyond: `unknown`
-  std::size_t max_elements = 1'000'000;                 ///< values in a message; beyond: `unknown`
-  std::size_t packet_queue_size = 512;  ///< packets of a connection that wait; beyond: not read
+  std::size_t max_message = 1024 * 1024;              ///< beyond: 1009
+  std::chrono::milliseconds message_timeout{60'000};  ///< first to last byte; beyond: 1008; 0: none
+  /// What a shard keeps of half-received messages, of messages that wait for their turn, and of
+  /// HTTP requests; beyond: 1013 for who adds to it, or 503.
+  std::size_t inbound_total_limit = 256 * 1024 * 1024;
+  /// Messages of a connection per second, and at once (0: as many as per second). A call beyond is
+  /// answered `rate_limit_exceeded`; anything else: 1013.
+  std::size_t message_rate = 0;
+  std::size_t message_burst = 0;
+  /// Bytes of a WebSocket per second, and at once (0: as many as per second); beyond: it is not
+  /// read for a while, and TCP slows the client.
+  std::size_t receive_rate = 0;
+  std::size_t receive_burst = 0;
+  std::size_t max_depth = 128;           ///< nesting; beyond: `unknown`
+  std::size_t max_elements = 1'000'000;  ///< values in a message; beyond: `unknown`
+  std::size_t packet_queue_size = 512;   ///< packets of a connection that wait; beyond: not read
   std::size_t packet_queue_bytes = 64 * 1024;  ///< their bytes; the first always fits
   std::size_t accept_queue_size = 1024;  ///< connections that wait for `accept()`; beyond: 1013
 

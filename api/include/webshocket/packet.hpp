@@ -70,6 +70,8 @@ class OwnedPacket {
   const Packet& operator*() const noexcept { return packet_; }
   const Packet* operator->() const noexcept { return &packet_; }
   const Packet& view() const noexcept { return packet_; }
+  /// About how many bytes its copy of the values takes.
+  std::size_t size() const noexcept { return document_.arena().used(); }
 
   /// The value inside an `unknown` packet whose raw bytes are plain JSON or msgpack; for any other
   /// packet a copy of its data. Throws `PacketValidationError` if the bytes are neither.

@@ -22,8 +22,8 @@ class PullState;
 /// A connection with a receive queue. Move-only; any thread may hold it, one at a time may receive.
 /// Destroying it closes the connection with 1000.
 ///
-/// The queue holds `Config::packet_queue_size` packets; beyond that the connection is not read, and
-/// TCP slows the client.
+/// The queue holds `Config::packet_queue_size` packets, and about `Config::packet_queue_bytes` of
+/// them; beyond that the connection is not read, and TCP slows the client.
 class PullConnection {
  public:
   PullConnection() noexcept = default;

@@ -28,7 +28,7 @@ namespace webshocket {
 struct Stats {
   struct Shard {
     std::uint64_t connections = 0;             ///< gauge: open WebSockets
-    std::uint64_t handshakes_pending = 0;      ///< gauge: sockets without a complete request
+    std::uint64_t handshakes_pending = 0;      ///< gauge: sockets without a first request
     std::uint64_t connections_total = 0;       ///< accepted as WebSockets
     std::uint64_t http_requests = 0;           ///< plain ones
     std::uint64_t upgrades_rejected = 0;       ///< answered with an HTTP error
@@ -57,7 +57,7 @@ struct Stats {
     std::uint64_t subscriptions_refused = 0;  ///< for their number or a name's length
     std::uint64_t rpc_calls = 0;
     std::uint64_t rpc_errors = 0;       ///< of them, answered with an error
-    std::uint64_t calls_parked = 0;     ///< waited for `Config::rpc_task_limit` or the shard's
+    std::uint64_t calls_parked = 0;     ///< messages that waited for their turn
     std::uint64_t calls_in_flight = 0;  ///< gauge
     /// Of publishes and broadcasts, one per recipient: written + dropped + discarded + waiting.
     std::uint64_t deliveries = 0;
@@ -74,12 +74,10 @@ struct Stats {
     std::uint64_t ticks_early = 0;       ///< more than `Config::tick_limit` waited
     std::uint64_t slow_consumers = 0;    ///< closed with 1013
     std::uint64_t writes_timed_out = 0;  ///< cut off: `Config::write_timeout`
-    std::uint64_t protocol_errors = 0;   ///< closed with 1002, 1007 or 1009
+    std::uint64_t protocol_errors = 0;   ///< 1002, 1007, 1009, or too much input
     std::uint64_t handler_errors = 0;    ///< exceptions out of events
     std::uint64_t predicate_errors = 0;  ///< exceptions out of predicates
-    std::uint64_t allocation_failures =
-        0;                             ///< a connection or message was given up for want of memory
-    std::uint64_t slow_callbacks = 0;  ///< turns longer than `Config::slow_callback_threshold`
+    std::uint64_t slow_callbacks = 0;    ///< turns longer than `Config::slow_callback_threshold`
     std::uint64_t pings_unanswered = 0;  ///< closed for it
     std::uint64_t inbox_refused = 0;     ///< posts that this shard's full inbox refused
     std::uint64_t outbox_bytes = 0;      ///< gauge: what waits for sockets
@@ -90,9 +88,11 @@ struct Stats {
 
   Shard total;
   std::vector<Shard> shards;
-  std::uint64_t accepted = 0;       ///< sockets
-  std::uint64_t refused = 0;        ///< sockets closed at once: too many handshakes
-  std::uint64_t accept_errors = 0;  ///< out of descriptors and the like
+  std::uint64_t accepted = 0;        ///< sockets
+  std::uint64_t refused = 0;         ///< sockets closed at once: too many handshakes
+  std::uint64_t refused_per_ip = 0;  ///< `Config::max_connections_per_ip` and `_per_64`
+  std::uint64_t refused_rate = 0;    ///< closed at once: `Config::accept_rate_per_ip`
+  std::uint64_t accept_errors = 0;   ///< out of descriptors and the like
   /// Publishes, broadcasts and sends by `Peer` that were compressed: once each per encoding,
   /// whatever the number of those who get them.
   std::uint64_t shared_deflated = 0;

@@ -148,6 +148,7 @@ class Document {
 
   /// For decoders: where the tree lives, and its top.
   detail::Arena& arena() noexcept { return arena_; }
+  const detail::Arena& arena() const noexcept { return arena_; }
   void set_root(Value root) noexcept { root_ = root; }
   /// Null again. Memory up to a bound is kept for the next message.
   void clear() noexcept;

@@ -75,7 +75,7 @@ try {
       assert.deepEqual(await ends("socket.close(1000)"), [1000, "", true]);
       assert.deepEqual(await ends("socket.close(4999, 'é'.repeat(61))"), [4999, "é".repeat(61), true]);
       assert.deepEqual(await ends("socket.send(new Uint8Array(16 * 1024 * 1024 + 1))"),
-                       [1009, "Message is larger than 16777216 bytes", true]);
+                       [1009, "Message is larger than 16777216 bytes (max_message)", true]);
     });
     await checks.check(`the server goes, ${title}`, async () => {
       await page.evaluate((to) => new Promise((resolve, reject) => {

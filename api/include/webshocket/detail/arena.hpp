@@ -47,6 +47,8 @@ class Arena {
   /// Forgets every allocation. Keeps at most `keep` bytes of blocks for the next message.
   void reset(std::size_t keep = kKeep) noexcept;
 
+  /// The bytes that have been allocated, and what is lost between them.
+  std::size_t used() const noexcept;
   /// The bytes that the arena holds from the system.
   std::size_t capacity() const noexcept;
 

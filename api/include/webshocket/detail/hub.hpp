@@ -27,6 +27,7 @@ struct Config;
 namespace webshocket::detail {
 
 class Calls;
+class LogGate;
 struct Counters;
 
 /// The shape in which a connection gets its messages: the unit of "encode once".
@@ -124,6 +125,7 @@ class Hub {
   virtual std::weak_ptr<Router> router() const = 0;
   virtual Calls& calls() noexcept = 0;
   virtual Counters& counters() noexcept = 0;
+  virtual LogGate& log_gate() noexcept = 0;
 
   /// False if an inbox was full: then nobody got it.
   virtual bool publish(const Handler& from, std::span<const std::string_view> channels,
