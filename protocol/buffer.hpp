@@ -57,8 +57,7 @@ class Buffer {
   /// Gives back what it does not need, if there is memory to do it.
   void shrink() noexcept {
     if (capacity_ == size_) return;
-    std::unique_ptr<std::byte[]> bytes(size_ == 0 ? nullptr
-                                                  : new (std::nothrow) std::byte[size_]);
+    std::unique_ptr<std::byte[]> bytes(size_ == 0 ? nullptr : new (std::nothrow) std::byte[size_]);
     if (size_ != 0 && bytes == nullptr) return;
     if (size_ != 0) std::memcpy(bytes.get(), bytes_.get(), size_);
     bytes_ = std::move(bytes);

@@ -81,9 +81,8 @@ struct Config {
   std::size_t offload_queue_size = 65'536;  ///< jobs that wait; beyond, `offload` throws
 
   // Connections.
-  std::size_t max_connections = 100'000;  ///< WebSockets, over all shards; beyond: 503
-  std::size_t max_pending_handshakes =
-      10'000;  ///< sockets without a first request; beyond: closed
+  std::size_t max_connections = 100'000;        ///< WebSockets, over all shards; beyond: 503
+  std::size_t max_pending_handshakes = 10'000;  ///< sockets without a first request; beyond: closed
   /// Sockets and WebSockets of one address, over all shards; beyond: closed at once, or 429. As the
   /// following two, not for loopback addresses, unix sockets and `trusted_proxies`; behind these it
   /// is the client whom they name that counts.
