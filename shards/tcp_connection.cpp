@@ -92,7 +92,10 @@ void TcpConnection::do_release() noexcept {
 // --- output -----------------------------------------------------------------------------------
 
 const OutboxRule& TcpConnection::own_rule() const noexcept {
-  return has_own_rule_ ? ConnectionAccess::find_outbox(*this)->rule : shard().outbox_rule();
+  if (has_own_rule_) {
+    if (const auto* own = ConnectionAccess::find_outbox(*this)) return own->rule;
+  }
+  return shard().outbox_rule();
 }
 
 OutboxRule TcpConnection::rule_for(const Run& run) const noexcept {
