@@ -10,8 +10,12 @@
 
 namespace webshocket::detail {
 
-Call::Call(Calls& calls, Hub& hub, Connection* connection, std::unique_ptr<Coroutine> coroutine)
-    : CallScope(hub), calls_(calls), coroutine_(std::move(coroutine)), connection_(connection) {
+Call::Call(Calls& calls, Hub& hub, const Label& label, Connection* connection,
+           std::unique_ptr<Coroutine> coroutine)
+    : CallScope(hub, label),
+      calls_(calls),
+      coroutine_(std::move(coroutine)),
+      connection_(connection) {
   coroutine_->promise().scope = this;
 }
 
@@ -77,40 +81,55 @@ void Call::end_rpc() noexcept {
 
 Calls::~Calls() { cancel_all(); }
 
+void Calls::link(Call*& first, Call& call) noexcept {
+  call.next_ = first;
+  call.link_ = &first;
+  if (first != nullptr) first->link_ = &call.next_;
+  first = &call;
+}
+
+void Calls::unlink(Call& call) noexcept {
+  *call.link_ = call.next_;
+  if (call.next_ != nullptr) call.next_->link_ = call.link_;
+}
+
+void Calls::link_to_connection(Call*& first, Call& call) noexcept {
+  call.next_of_connection_ = first;
+  call.link_of_connection_ = &first;
+  if (first != nullptr) first->link_of_connection_ = &call.next_of_connection_;
+  first = &call;
+}
+
+void Calls::unlink_from_connection(Call& call) noexcept {
+  *call.link_of_connection_ = call.next_of_connection_;
+  if (call.next_of_connection_ != nullptr) {
+    call.next_of_connection_->link_of_connection_ = call.link_of_connection_;
+  }
+}
+
 void Calls::add(Call& call) noexcept {
-  call.next_ = first_;
-  call.link_ = &first_;
-  if (first_ != nullptr) first_->link_ = &call.next_;
-  first_ = &call;
+  link(first_, call);
   ++size_;
   if (call.method_ != nullptr) {
     ++rpc_size_;
     hub_.counters().calls_in_flight.add();
   }
   if (call.connection_ != nullptr) {
-    Call*& head = ConnectionAccess::calls(*call.connection_);
-    call.next_of_connection_ = head;
-    call.link_of_connection_ = &head;
-    if (head != nullptr) head->link_of_connection_ = &call.next_of_connection_;
-    head = &call;
+    link_to_connection(ConnectionAccess::calls(*call.connection_), call);
     if (call.method_ != nullptr) ++ConnectionAccess::call_count(*call.connection_);
     ConnectionAccess::hold(*call.connection_);
   }
 }
 
 void Calls::remove(Call& call) noexcept {
-  *call.link_ = call.next_;
-  if (call.next_ != nullptr) call.next_->link_ = call.link_;
+  unlink(call);
   --size_;
   if (call.method_ != nullptr) {
     --rpc_size_;
     hub_.counters().calls_in_flight.subtract();
   }
   if (call.connection_ != nullptr) {
-    *call.link_of_connection_ = call.next_of_connection_;
-    if (call.next_of_connection_ != nullptr) {
-      call.next_of_connection_->link_of_connection_ = call.link_of_connection_;
-    }
+    unlink_from_connection(call);
     if (call.method_ != nullptr) --ConnectionAccess::call_count(*call.connection_);
   }
 }
@@ -118,7 +137,7 @@ void Calls::remove(Call& call) noexcept {
 void Calls::start_rpc(Connection& connection, std::shared_ptr<const RpcMethod> method,
                       std::string_view call_id, std::unique_ptr<Coroutine> coroutine,
                       std::chrono::steady_clock::time_point started) {
-  auto* call = new Call(*this, hub_, &connection, std::move(coroutine));
+  auto* call = new Call(*this, hub_, method->label(), &connection, std::move(coroutine));
   call->method_ = std::move(method);
   call->started_ = started;
   try {
@@ -131,9 +150,9 @@ void Calls::start_rpc(Connection& connection, std::shared_ptr<const RpcMethod> m
   call->run_on();
 }
 
-void Calls::start(Connection* connection, Task<void> task, TaskDone done) {
-  auto* call =
-      new Call(*this, hub_, connection, std::make_unique<TaskCoroutine<void>>(std::move(task)));
+void Calls::start(Connection* connection, Task<void> task, TaskDone done, const Label& label) {
+  auto* call = new Call(*this, hub_, label, connection,
+                        std::make_unique<TaskCoroutine<void>>(std::move(task)));
   call->done_ = std::move(done);
   add(*call);
   call->run_on();
@@ -150,31 +169,28 @@ void Calls::abort(Connection& connection, std::string_view call_id) noexcept {
   }
 }
 
+// Ending one may end or start others: each is taken from the front, and what has been cancelled
+// waits elsewhere for its end, so that nobody looks at it again.
+
 void Calls::cancel_all(Connection& connection) noexcept {
-  // Ending one may end or start others: look from the beginning each time.
-  for (bool found = true; found;) {
-    found = false;
-    for (Call* call = ConnectionAccess::calls(connection); call != nullptr;
-         call = call->next_of_connection_) {
-      if (!call->cancelled()) {
-        call->cancel();
-        found = true;
-        break;
-      }
-    }
+  Call*& first = ConnectionAccess::calls(connection);
+  Call* cancelled = nullptr;
+  while (first != nullptr) {
+    Call& call = *first;
+    unlink_from_connection(call);
+    link_to_connection(cancelled, call);
+    call.cancel();
   }
+  first = cancelled;
+  if (first != nullptr) first->link_of_connection_ = &first;
 }
 
 void Calls::cancel_all() noexcept {
-  for (bool found = true; found;) {
-    found = false;
-    for (Call* call = first_; call != nullptr; call = call->next_) {
-      if (!call->cancelled()) {
-        call->cancel();
-        found = true;
-        break;
-      }
-    }
+  while (first_ != nullptr) {
+    Call& call = *first_;
+    unlink(call);
+    link(cancelled_, call);
+    call.cancel();
   }
 }
 

@@ -16,6 +16,8 @@
 #include <webshocket/rpc.hpp>
 #include <webshocket/task.hpp>
 
+#include "api/working.hpp"
+
 namespace webshocket::detail {
 
 class Calls;
@@ -27,7 +29,8 @@ using TaskDone = std::function<void(std::exception_ptr)>;
 /// One of them. Deletes itself when it ends.
 class Call final : public CallScope, private ResultSink {
  public:
-  Call(Calls& calls, Hub& hub, Connection* connection, std::unique_ptr<Coroutine> coroutine);
+  Call(Calls& calls, Hub& hub, const Label& label, Connection* connection,
+       std::unique_ptr<Coroutine> coroutine);
 
  private:
   friend class Calls;
@@ -72,7 +75,7 @@ class Calls {
                  std::string_view call_id, std::unique_ptr<Coroutine> coroutine,
                  std::chrono::steady_clock::time_point started);
   /// Runs a task; `done` is called when it has ended, possibly before this returns.
-  void start(Connection* connection, Task<void> task, TaskDone done);
+  void start(Connection* connection, Task<void> task, TaskDone done, const Label& label = kTask);
 
   /// The client wants no more of this call.
   void abort(Connection& connection, std::string_view call_id) noexcept;
@@ -92,9 +95,14 @@ class Calls {
   friend class Call;
   void add(Call& call) noexcept;
   void remove(Call& call) noexcept;
+  static void link(Call*& first, Call& call) noexcept;
+  static void unlink(Call& call) noexcept;
+  static void link_to_connection(Call*& first, Call& call) noexcept;
+  static void unlink_from_connection(Call& call) noexcept;
 
   Hub& hub_;
   Call* first_ = nullptr;
+  Call* cancelled_ = nullptr;  ///< when the shard stopped, and not yet ended
   std::size_t size_ = 0;
   std::size_t rpc_size_ = 0;
 };

@@ -1,6 +1,7 @@
 /// A shard's counters: written by its thread, read by any.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -75,6 +76,7 @@ struct Counters {
   Counter inbound_bytes;
   Counter parked_bytes;
   Counter tick_bytes;
+  std::array<Counter, 24> turns;
 };
 
 }  // namespace webshocket::detail

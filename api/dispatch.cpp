@@ -12,6 +12,7 @@
 #include "api/calls.hpp"
 #include "api/counters.hpp"
 #include "api/log_gate.hpp"
+#include "api/working.hpp"
 
 namespace webshocket::detail {
 namespace {
@@ -32,6 +33,7 @@ class RpcDispatch final : private ResultSink {
     if (method_ == nullptr) {
       return refuse(RpcErrorCode::method_not_found, "RPC method '" + name() + "' not found.");
     }
+    const Working working(hub_, method_->label());
     is_stream_ = method_->invoker().is_stream();
     const RpcDecision decision = handler_.before_rpc(
         {connection_, *method_, request_.call_id, request_.args, request_.kwargs});
@@ -143,20 +145,21 @@ void dispatch_rpc(Handler& handler, Connection& connection, RpcRequest request) 
 }
 
 /// Runs an awaitable event; the connection's packets wait until it ends.
-void start_event(Connection& connection, std::string_view event, Task<void> task) {
+void start_event(Connection& connection, const Label& event, Task<void> task) {
   ConnectionAccess::event_in_flight(connection) = true;
+  auto done = [&connection, &event](std::exception_ptr error) {
+    ConnectionAccess::event_in_flight(connection) = false;
+    if (!error) return;
+    try {
+      std::rethrow_exception(error);
+    } catch (const Cancelled&) {  // NOLINT(bugprone-empty-catch): its client has left
+    } catch (...) {
+      event_failed(connection, event.text, std::current_exception());
+    }
+  };
   ConnectionAccess::hub(connection)
       .calls()
-      .start(&connection, std::move(task), [&connection, event](std::exception_ptr error) {
-        ConnectionAccess::event_in_flight(connection) = false;
-        if (!error) return;
-        try {
-          std::rethrow_exception(error);
-        } catch (const Cancelled&) {  // NOLINT(bugprone-empty-catch): its client has left
-        } catch (...) {
-          event_failed(connection, event, std::current_exception());
-        }
-      });
+      .start(&connection, std::move(task), std::move(done), event);
 }
 
 }  // namespace
@@ -170,10 +173,11 @@ void dispatch(Handler& handler, Connection& connection, const Packet& packet) no
   if (packet.source == PacketSource::unknown) {
     ConnectionAccess::hub(connection).counters().packets_unknown.add();
   }
+  const Working working(ConnectionAccess::hub(connection), kOnReceive);
   try {
     if (HandlerAccess::receive_async(handler)) {
       Task<void> task = handler.on_receive_async(connection, OwnedPacket(packet));
-      if (task) return start_event(connection, "on_receive", std::move(task));
+      if (task) return start_event(connection, kOnReceive, std::move(task));
     }
     handler.on_receive(connection, packet);
   } catch (...) {
@@ -196,6 +200,7 @@ bool refuse_call(const Handler& handler, Connection& connection, const Packet& p
 
 void dispatch_raw(Handler& handler, Connection& connection, std::span<const std::byte> message,
                   Opcode opcode) noexcept {
+  const Working working(ConnectionAccess::hub(connection), kOnMessage);
   try {
     handler.on_message(connection, message, opcode);
   } catch (...) {
@@ -204,11 +209,12 @@ void dispatch_raw(Handler& handler, Connection& connection, std::span<const std:
 }
 
 void dispatch_connect(Handler& handler, Connection& connection) noexcept {
+  const Working working(ConnectionAccess::hub(connection), kOnConnect);
   try {
     HandlerAccess::roster(handler).add(connection);
     if (HandlerAccess::connect_async(handler)) {
       Task<void> task = handler.on_connect_async(connection);
-      if (task) return start_event(connection, "on_connect", std::move(task));
+      if (task) return start_event(connection, kOnConnect, std::move(task));
     }
     handler.on_connect(connection);
   } catch (...) {
@@ -234,6 +240,7 @@ void dispatch_drained(Handler& handler, Connection& connection) noexcept {
 
 void dispatch_disconnect(Handler& handler, Connection& connection) noexcept {
   ConnectionAccess::hub(connection).calls().cancel_all(connection);
+  const Working working(ConnectionAccess::hub(connection), kOnDisconnect);
   try {
     handler.on_disconnect(connection);
   } catch (...) {

@@ -5,6 +5,8 @@
 #include <webshocket/handler.hpp>
 #include <webshocket/task.hpp>
 
+#include "api/working.hpp"
+
 namespace webshocket::detail {
 
 thread_local constinit Hub* Hub::current_ = nullptr;
@@ -15,7 +17,10 @@ void Hub::throw_wrong_thread() {
       "keep connection.peer(), or use Server, on other threads");
 }
 
+CallScope::CallScope(Hub& hub) noexcept : CallScope(hub, kTask) {}
+
 void CallScope::run(std::coroutine_handle<> handle) noexcept {
+  const Working working(hub_, *label_);
   next_ = handle;
   for (;;) {
     running_ = true;

@@ -9,6 +9,7 @@
 #include "api/calls.hpp"
 #include "api/counters.hpp"
 #include "api/dispatch.hpp"
+#include "api/working.hpp"
 
 namespace webshocket {
 
@@ -66,6 +67,7 @@ RpcMethod& Handler::add_method(std::string name, RpcMethod method) {
   if (name.starts_with("__"))
     throw UsageError("RPC method '" + name + "': names with __ are taken");
   method.name_ = name;
+  method.label_ = &detail::label_of_method(name);
   auto& place = methods_[std::move(name)];
   place = std::make_shared<RpcMethod>(std::move(method));
   return *place;
@@ -185,6 +187,7 @@ Task<void> repeat(detail::Hub& hub, std::shared_ptr<bool> running, std::chrono::
     co_await sleep_for(due - hub.now());
     if (!*running) co_return;
     try {
+      const detail::Working working(hub, detail::kTimer);
       function();
     } catch (...) {
       hub.counters().handler_errors.add();

@@ -1,5 +1,5 @@
-/// A listening socket: accepts, and mints a uid that belongs to the shard where the connection will
-/// be. It has a home, a shard that keeps what it accepts; or none, and then the uid decides.
+/// Accepts at a listening socket, and mints a uid that belongs to the shard where the connection
+/// will be. It has a home, a shard that keeps what it accepts; or none, and then the uid decides.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 #include <webshocket/config.hpp>
 
+#include "engine/listening.hpp"
 #include "shards/loop.hpp"
 #include "shards/site.hpp"
 #include "shards/socket.hpp"
@@ -27,12 +28,10 @@ struct AcceptCounters {
 
 class Acceptor {
  public:
-  /// Binds and listens; accepts nothing yet. Throws `WebSocketError` that names the address. With
-  /// `first`, which is the same listener's, it listens at the same address: the kernel spreads
-  /// connections over them. With anybody else's sockets it shares no address.
+  /// Listens, as `Listening` says; accepts nothing yet. Throws `WebSocketError` that names the
+  /// address. `first` is the same listener's.
   Acceptor(shards::Site& site, std::size_t listener, AcceptCounters& counters,
            std::optional<std::size_t> home = std::nullopt, const Acceptor* first = nullptr);
-  ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
@@ -41,16 +40,13 @@ class Acceptor {
 
   // On that thread, of which `loop` is.
   void start(shards::Loop& loop) noexcept;
+  /// Who waits at the socket is still accepted, unless he waits for a successor, too.
   void stop() noexcept;
 
-  std::uint16_t port() const noexcept { return port_; }
-  const std::string& address() const noexcept { return address_; }
-  bool is_tcp() const noexcept { return listener_.unix_path.empty(); }
+  std::uint16_t port() const noexcept { return listening_.port(); }
+  const std::string& address() const noexcept { return listening_.address(); }
 
  private:
-  void open_tcp(const Acceptor* first);
-  void open_unix();
-  void close() noexcept;
   void on_incoming(std::uint32_t events) noexcept;
   void on_pause_over() noexcept;
   bool accept_one() noexcept;
@@ -62,17 +58,14 @@ class Acceptor {
 
   shards::Site& site_;
   std::size_t index_;
-  const Listener& listener_;
   AcceptCounters& counters_;
   const std::optional<std::size_t> home_;
   std::vector<std::vector<shards::Adoption>> accepted_;  ///< without a home: in this turn, by shard
-  shards::Socket socket_;
+  Listening listening_;
   shards::Socket reserve_;  ///< given up to be able to refuse when no descriptor is left
   shards::Poll poll_;
   shards::Timer pause_;
   bool started_ = false;
-  std::uint16_t port_ = 0;
-  std::string address_;
 };
 
 }  // namespace webshocket::engine

@@ -166,7 +166,9 @@ void ClientSession::come_back(const shards::ClientEnding& ending) {
   std::optional<std::chrono::nanoseconds> pause;
   if (!is_reconnecting_ || has_lasted) {
     tries_ = Tries(retry, now);
-    pause = tries_.first_pause(draw());
+    pause = tries_.first_pause(draw(), ending.code == CloseCode::going_away
+                                           ? std::string_view(ending.reason)
+                                           : std::string_view());
   } else {
     tries_.failed(describe(ending), 0);
     pause = tries_.pause(draw(), now);

@@ -80,6 +80,13 @@ Config checked(Config config) {
     }
     kCheck.at_most("listeners.unix_path (its length)", listener.unix_path.size(), kMaxUnixPath);
     check_paths("paths", listener.paths);
+    if (listener.fd < -1) kCheck.refuse("listeners.fd", std::to_string(listener.fd), "-1 is none");
+    if (listener.fd >= 0 && !listener.unix_path.empty()) {
+      kCheck.refuse("listeners.fd", std::to_string(listener.fd), "and a unix_path, too");
+    }
+    if (listener.reuse_port && (listener.fd >= 0 || !listener.unix_path.empty())) {
+      kCheck.refuse("listeners.reuse_port", "true", "only of a host and a port");
+    }
   }
   kCheck.at_most("listeners (their number)", config.listeners.size(), 1000);
   check_paths("raw_paths", config.raw_paths);
@@ -125,10 +132,16 @@ Config checked(Config config) {
       kCheck.refuse("channel_outboxes.channels", "\"\"", "a channel or a pattern");
     }
   }
+  kCheck.duration("slow_callback_threshold", config.slow_callback_threshold, true);
+  kCheck.duration("drain_delay", config.drain_delay, true);
   kCheck.duration("drain_timeout", config.drain_timeout, true);
-  for (auto duration : {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
-                        &Config::message_timeout, &Config::ping_interval, &Config::ping_timeout,
-                        &Config::write_timeout, &Config::close_timeout, &Config::drain_timeout}) {
+  kCheck.duration("drain_spread", config.drain_spread, true);
+  kCheck.duration("reconnect_hint", config.reconnect_hint, true);
+  for (auto duration :
+       {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
+        &Config::ping_interval, &Config::ping_timeout, &Config::write_timeout,
+        &Config::close_timeout, &Config::drain_timeout, &Config::drain_delay,
+        &Config::drain_spread, &Config::reconnect_hint, &Config::slow_callback_threshold}) {
     config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         webshocket::detail::bounded_timeout(config.*duration));
   }

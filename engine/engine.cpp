@@ -13,6 +13,7 @@
 #include "api/pull.hpp"
 #include "engine/config.hpp"
 #include "engine/server_tls.hpp"
+#include "shards/file_signals.hpp"
 
 namespace webshocket::engine {
 
@@ -79,9 +80,11 @@ void Engine::build() {
   shards_ = std::move(built);
   stage_ = Stage::serving;
   state_.store(ServerState::serving, std::memory_order_release);
+  is_ready_.store(true, std::memory_order_release);
   try {
     thread_ = std::thread([this] { control(); });
   } catch (const std::system_error& error) {
+    is_ready_.store(false, std::memory_order_release);
     state_.store(ServerState::closed, std::memory_order_release);
     stage_ = Stage::idle;
     built = std::move(shards_);
@@ -102,11 +105,13 @@ void Engine::build() {
   was_started_ = true;
 }
 
-// One for each shard, on its thread. Of a unix socket there can be but one.
+// One for each shard, on its thread. Of a unix socket, and one that was passed in, there is but
+// one.
 void Engine::build_acceptors(std::size_t listener) {
   const std::size_t shards = site_.config.shards;
-  const bool is_tcp = site_.listeners[listener].unix_path.empty();
-  if (!is_tcp && shards > 1) {
+  const Listener& wanted = site_.listeners[listener];
+  const bool is_alone = !wanted.unix_path.empty() || wanted.fd >= 0;
+  if (is_alone && shards > 1) {
     acceptors_.push_back(std::make_unique<Acceptor>(site_, listener, accept_counters_));
     return;
   }
@@ -164,17 +169,23 @@ void Engine::undo_shards(const std::vector<std::unique_ptr<Shard>>& built) noexc
 // --- the control thread -------------------------------------------------------------------------
 
 void Engine::control() noexcept {
+  shards::block_file_signals();
   wake_.open(*loop_, control_inbox_.descriptor());
   wake_.watch<&Engine::on_wake>(*this, shards::Poll::kReadable);
   interrupt_.open(*loop_);
   terminate_.open(*loop_);
   hangup_.open(*loop_);
+  delay_.open(*loop_);
+  watchdog_ = std::make_unique<Watchdog>(site_, shards_);
+  watchdog_->start(*loop_);
   start_accepting();
   loop_->run();
   wake_.stop();
   interrupt_.close();
   terminate_.close();
   hangup_.close();
+  delay_.close();
+  watchdog_->stop();
   loop_->finish();
   for (const auto& shard : shards_) shard->join();
   state_.store(ServerState::closed, std::memory_order_release);
@@ -209,12 +220,13 @@ void Engine::on_wake(std::uint32_t) noexcept {
   for (shards::Inbox::Control task; control_inbox_.take(task);) task();
 }
 
+// The third one finds nobody who catches it, and does what such a signal does: whatever it is that
+// keeps the second from being obeyed, such as a function that `offload` runs.
 void Engine::on_signal() noexcept {
-  if (stage_ == Stage::serving) {
-    begin_drain();
-  } else {
-    hurry();
-  }
+  if (stage_ == Stage::serving) return begin_leaving();
+  interrupt_.stop();
+  terminate_.stop();
+  hurry();
 }
 
 void Engine::on_hangup() noexcept {
@@ -226,11 +238,19 @@ void Engine::on_hangup() noexcept {
     text = std::string("SIGHUP: the certificates stay as they were: ") + error.what();
     level = LogLevel::error;
   }
-  if (site_.config.log) site_.config.log(level, text);
+  site_.log(level, text);
+}
+
+void Engine::begin_leaving() noexcept {
+  if (stage_ != Stage::serving) return;
+  is_ready_.store(false, std::memory_order_release);
+  stage_ = Stage::leaving;
+  if (site_.config.drain_delay.count() == 0) return begin_drain();
+  delay_.start<&Engine::begin_drain>(*this, site_.config.drain_delay);
 }
 
 void Engine::begin_drain() noexcept {
-  if (stage_ != Stage::serving) return;
+  delay_.stop();
   stage_ = Stage::draining;
   state_.store(ServerState::draining, std::memory_order_release);
   stop_accepting();
@@ -244,6 +264,7 @@ void Engine::begin_drain() noexcept {
 }
 
 void Engine::hurry() noexcept {
+  if (stage_ == Stage::leaving) begin_drain();
   if (stage_ != Stage::draining) return;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     site_.bus->post_control(i, [shard = shards_[i].get()] { shard->hurry(); });
@@ -288,7 +309,7 @@ void Engine::close() {
     if (!is_over_) {
       const bool in_a_hurry = may_wait && std::exchange(close_waits_, true);
       post([this, in_a_hurry] {
-        begin_drain();
+        begin_leaving();
         if (in_a_hurry) hurry();
       });
     }

@@ -1,7 +1,8 @@
 /// The process side of a server: shards assembled, connections accepted, started, drained, stopped.
 ///
 ///     start()  ── sockets bound ── shards built ── control loop ──► serving
-///     close()  ── listeners closed ── every shard drains ── every shard is quiet ── threads end
+///     close()  ── drain_delay ── listeners closed ── every shard drains ── every shard is quiet ──
+///              threads end
 ///
 /// A stage of `close()` begins when every shard has finished the one before it: until the last call
 /// has ended, each shard still answers the questions of the others.
@@ -24,6 +25,7 @@
 #include <webshocket/server.hpp>
 
 #include "engine/acceptor.hpp"
+#include "engine/watchdog.hpp"
 #include "shards/bus.hpp"
 #include "shards/loop.hpp"
 #include "shards/shard.hpp"
@@ -49,6 +51,7 @@ class Engine {
   void reload_tls();
 
   ServerState state() const noexcept { return state_.load(std::memory_order_acquire); }
+  bool is_ready() const noexcept { return is_ready_.load(std::memory_order_acquire); }
   const Config& config() const noexcept { return site_.config; }
   const shards::Site& site() const noexcept { return site_; }
   std::uint16_t port() const noexcept { return port_.load(std::memory_order_acquire); }
@@ -78,7 +81,7 @@ class Engine {
   void run_on_shards(const std::function<void(shards::Shard&)>& fn);
 
  private:
-  enum class Stage : std::uint8_t { idle, serving, draining, quiescing, closed };
+  enum class Stage : std::uint8_t { idle, serving, leaving, draining, quiescing, closed };
 
   void build();
   void build_acceptors(std::size_t listener);
@@ -94,6 +97,7 @@ class Engine {
   // On the control thread.
   void start_accepting() noexcept;
   void stop_accepting() noexcept;
+  void begin_leaving() noexcept;
   void begin_drain() noexcept;
   void hurry() noexcept;
   void shard_done() noexcept;
@@ -108,6 +112,7 @@ class Engine {
   std::vector<std::string> addresses_;
 
   std::atomic<ServerState> state_{ServerState::closed};
+  std::atomic<bool> is_ready_{false};
   std::atomic<std::uint16_t> port_{0};
 
   // The control thread's own.
@@ -117,6 +122,8 @@ class Engine {
   shards::Signal interrupt_;
   shards::Signal terminate_;
   shards::Signal hangup_;
+  shards::Timer delay_;  ///< `Config::drain_delay`
+  std::unique_ptr<Watchdog> watchdog_;
   Stage stage_ = Stage::idle;
   std::size_t shards_left_ = 0;
 

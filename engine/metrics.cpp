@@ -1,8 +1,10 @@
 // Counters of many shards, as one.
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <iterator>
+#include <tuple>
 
 #include "api/counters.hpp"
 #include "engine/engine.hpp"
@@ -70,8 +72,10 @@ constexpr Field kFields[] = {
     {&detail::Counters::parked_bytes, &Stats::Shard::parked_bytes},
     {&detail::Counters::tick_bytes, &Stats::Shard::tick_bytes},
 };
-// All, and what `derive` and an inbox know.
-static_assert(sizeof(Stats::Shard) == (std::size(kFields) + 3) * sizeof(std::uint64_t));
+constexpr std::size_t kTurns = std::tuple_size_v<decltype(Stats::Shard::turns)>;
+static_assert(std::tuple_size_v<decltype(detail::Counters::turns)> == kTurns);
+// All, what `derive` and an inbox know, and the turns.
+static_assert(sizeof(Stats::Shard) == (std::size(kFields) + 3 + kTurns) * sizeof(std::uint64_t));
 
 void derive(Stats::Shard& shard) noexcept {
   shard.deliveries_dropped =
@@ -87,6 +91,7 @@ Stats::Shard read(const detail::Counters& from, const shards::Inbox& inbox) noex
   for (const Field& field : kFields) shard.*field.value = (from.*field.counter).get();
   shard.inbox_refused = inbox.refused();
   derive(shard);
+  for (std::size_t i = 0; i < kTurns; ++i) shard.turns[i] = from.turns[i].get();
   return shard;
 }
 
@@ -94,6 +99,7 @@ void add(Stats::Shard& to, const Stats::Shard& from) noexcept {
   for (const Field& field : kFields) to.*field.value += from.*field.value;
   to.inbox_refused += from.inbox_refused;
   derive(to);
+  for (std::size_t i = 0; i < kTurns; ++i) to.turns[i] += from.turns[i];
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
+#include <system_error>
 #include <utility>
 
 #include "api/deadline.hpp"
@@ -12,6 +15,19 @@ namespace {
 
 /// Without an end to the tries, their reasons must have one.
 constexpr std::size_t kComplaintsKept = 32;
+
+std::optional<std::chrono::milliseconds> asked_pause(std::string_view reason) noexcept {
+  constexpr std::string_view kBegin = "reconnect in ";
+  constexpr std::string_view kEnd = " ms";
+  if (!reason.starts_with(kBegin) || !reason.ends_with(kEnd)) return std::nullopt;
+  reason.remove_prefix(kBegin.size());
+  if (reason.size() <= kEnd.size()) return std::nullopt;
+  reason.remove_suffix(kEnd.size());
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(reason.data(), reason.data() + reason.size(), count);
+  if (error != std::errc() || end != reason.data() + reason.size()) return std::nullopt;
+  return std::chrono::milliseconds(count);
+}
 
 }  // namespace
 
@@ -43,8 +59,11 @@ std::chrono::nanoseconds Tries::jitter(std::uint64_t random) const noexcept {
   return std::chrono::nanoseconds(most == 0 ? 0 : random % most);
 }
 
-std::chrono::nanoseconds Tries::first_pause(std::uint64_t random) const noexcept {
-  return jitter(random);
+std::chrono::nanoseconds Tries::first_pause(std::uint64_t random,
+                                            std::string_view close_reason) const noexcept {
+  const auto asked = asked_pause(close_reason);
+  if (!asked) return jitter(random);
+  return std::min(webshocket::detail::bounded_timeout(*asked), max_interval_);
 }
 
 std::optional<std::chrono::nanoseconds> Tries::pause(std::uint64_t random,

@@ -29,8 +29,10 @@ class Tries {
   /// its type.
   std::optional<std::chrono::nanoseconds> pause(std::uint64_t random,
                                                 Clock::time_point now) const noexcept;
-  /// A part of the jitter, at random: before the first try to come back.
-  std::chrono::nanoseconds first_pause(std::uint64_t random) const noexcept;
+  /// Before the first try to come back: what the CLOSE of a server that goes down has asked for,
+  /// "reconnect in 1200 ms", at most `Retry::max_interval`; else a part of the jitter, at random.
+  std::chrono::nanoseconds first_pause(std::uint64_t random,
+                                       std::string_view close_reason = {}) const noexcept;
 
   /// "cannot connect to ws://…: refused", or all of several reasons.
   ConnectionFailedError error(std::string_view uri, Clock::time_point now) const;

@@ -75,6 +75,7 @@ void Server::start() { engine_->start(); }
 void Server::serve_forever(const std::function<void()>& ready) { engine_->serve_forever(ready); }
 void Server::close() { engine_->close(); }
 void Server::reload_tls() { engine_->reload_tls(); }
+bool Server::is_ready() const noexcept { return engine_->is_ready(); }
 ServerState Server::state() const noexcept { return engine_->state(); }
 const Config& Server::config() const noexcept { return engine_->config(); }
 std::uint16_t Server::port() const noexcept { return engine_->port(); }

@@ -6,6 +6,7 @@
 
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
+#include "api/working.hpp"
 #include "shards/shard.hpp"
 
 namespace webshocket::shards {
@@ -145,6 +146,7 @@ void Shard::count(const Outcome& outcome) noexcept {
 bool Shard::run_work(const Delivery& delivery) noexcept {
   TcpConnection* connection = table_.find(delivery.uid);
   if (connection == nullptr || !connection->is_open()) return false;
+  const webshocket::detail::Working working(*this, webshocket::detail::kPosted);
   try {
     delivery.work(*connection);
   } catch (...) {

@@ -41,10 +41,10 @@ Loop::~Loop() {
   assert(error == 0 && "a handle was not closed");
 }
 
-void Loop::set_alarm(std::chrono::steady_clock::time_point when) noexcept {
+void Loop::set_alarm(Clock::time_point when) noexcept {
   using std::chrono::nanoseconds, std::chrono::seconds;
   itimerspec wanted{};  // of zeroes: none
-  if (when != std::chrono::steady_clock::time_point::max()) {
+  if (when != Clock::time_point::max()) {
     const auto since = std::max<nanoseconds>(when.time_since_epoch(), nanoseconds(1));
     const auto whole = std::chrono::floor<seconds>(since);
     wanted.it_value = {.tv_sec = whole.count(), .tv_nsec = (since - whole).count()};
@@ -61,13 +61,16 @@ void Loop::run() noexcept {
     if (end_of_turn_ != nullptr) end_of_turn_(owner_);
     timeout = libuv_timeout();
   }
+  turn_began_.store(Clock::time_point::min(), std::memory_order_relaxed);
 }
 
 void Loop::finish() noexcept { uv_run(&loop_, UV_RUN_DEFAULT); }
 
 bool Loop::dispatch(int timeout) noexcept {
+  turn_began_.store(Clock::time_point::min(), std::memory_order_relaxed);
   const int count =
       ::epoll_wait(epoll_.fd(), ready_.data(), static_cast<int>(ready_.size()), timeout);
+  turn_began_.store(Clock::now(), std::memory_order_relaxed);
   to_call_ = std::span(ready_).first(count < 0 ? 0 : static_cast<std::size_t>(count));
   bool is_libuv_ready = false;
   while (!to_call_.empty()) {

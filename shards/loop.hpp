@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,8 @@ class Poll;
 /// A turn: what is ready, what libuv has, the end of the turn, sleep.
 class Loop {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// Throws `WebSocketError` when the system refuses (no descriptors).
   Loop();
   Loop(const Loop&) = delete;
@@ -48,7 +51,12 @@ class Loop {
   /// A turn begins when it is `when`, if not earlier; `max()`: for that the loop need not wake up.
   /// For what a loop waits for all the time: an alarm costs a system call when it is set, a
   /// `Timer` makes each sleep dearer.
-  void set_alarm(std::chrono::steady_clock::time_point when) noexcept;
+  void set_alarm(Clock::time_point when) noexcept;
+
+  /// When the present turn began: when the loop had slept. Any thread; `min()`: it sleeps.
+  Clock::time_point turn_began() const noexcept {
+    return turn_began_.load(std::memory_order_relaxed);
+  }
 
   uv_loop_t* get() noexcept { return &loop_; }
 
@@ -63,6 +71,7 @@ class Loop {
   uv_loop_t loop_;
   Socket epoll_;
   Socket alarm_;
+  std::atomic<Clock::time_point> turn_began_{Clock::time_point::min()};
   bool is_stopped_ = false;
   bool is_awake_ = false;
   void* owner_ = nullptr;

@@ -4,6 +4,8 @@
 
 #include <webshocket/error.hpp>
 
+#include "shards/file_signals.hpp"
+
 namespace webshocket::shards {
 
 OffloadPool::OffloadPool(std::size_t threads, std::size_t queue_size) noexcept
@@ -32,6 +34,7 @@ void OffloadPool::submit(webshocket::detail::OffloadJob& job,
 }
 
 void OffloadPool::work() {
+  block_file_signals();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

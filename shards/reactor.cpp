@@ -3,20 +3,24 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <string>
 #include <utility>
 
 #include "api/dispatch.hpp"
+#include "api/working.hpp"
 #include "shards/endpoint.hpp"
 
 namespace webshocket::shards {
 
-Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget)
+Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget,
+                 std::chrono::nanoseconds slow_turn)
     : inbox_(inbox),
       calls_(*this),
       inbound_limit_(inbound_limit),
       securing_budget_(securing_budget),
+      slow_turn_(slow_turn),
       read_buffer_(kReadBuffer) {}
 
 void Reactor::open_handles() noexcept {
@@ -106,6 +110,7 @@ void Reactor::on_wake(std::uint32_t) noexcept {
 void Reactor::run_controls() noexcept {
   inbox_.clear_wake();
   for (Inbox::Control control; inbox_.take(control);) {
+    const webshocket::detail::Working working(*this, webshocket::detail::kPosted);
     try {
       control();
     } catch (...) {
@@ -135,6 +140,17 @@ void Reactor::end_turn() noexcept {
   set_alarm(now);
   loop_.set_awake(work_left() || inbox_left_ || has_securing() || !next_turn_.empty());
   now_ = {};
+  count_turn();
+}
+
+void Reactor::count_turn() noexcept {
+  const auto took = Clock::now() - loop_.turn_began();
+  const auto microseconds = static_cast<std::uint64_t>(took / std::chrono::microseconds(1));
+  const auto bucket = static_cast<std::size_t>(std::bit_width(microseconds));
+  counters_.turns[std::min(bucket, counters_.turns.size() - 1)].add();
+  if (slow_turn_.count() == 0 || took <= slow_turn_) return;
+  counters_.slow_callbacks.add();
+  on_slow_turn(took);
 }
 
 bool Reactor::work_left() const noexcept {
@@ -143,6 +159,7 @@ bool Reactor::work_left() const noexcept {
 
 void Reactor::run_round() {
   for (auto& function : std::exchange(deferred_, {})) {
+    const webshocket::detail::Working working(*this, webshocket::detail::kDeferred);
     try {
       function();
     } catch (...) {
@@ -202,7 +219,10 @@ void Reactor::set_alarm(Clock::time_point now) noexcept {
 }
 
 Reactor::Clock::time_point Reactor::now() const noexcept {
-  if (now_ == Clock::time_point{}) now_ = Clock::now();
+  if (now_ != Clock::time_point{}) return now_;
+  // The clock was read when the turn began; before the first turn, it was not.
+  now_ = loop_.turn_began();
+  if (now_ == Clock::time_point::min()) now_ = Clock::now();
   return now_;
 }
 

@@ -106,6 +106,8 @@ class Reactor : public webshocket::detail::Hub {
   // --- any thread -----------------------------------------------------------------------------
 
   const webshocket::detail::Counters& counters() const noexcept { return counters_; }
+  /// See `Loop::turn_began`.
+  Clock::time_point turn_began() const noexcept { return loop_.turn_began(); }
 
   // --- its own thread -------------------------------------------------------------------------
 
@@ -175,8 +177,10 @@ class Reactor : public webshocket::detail::Hub {
 
  protected:
   /// Throws `WebSocketError` when the system refuses a loop. An `inbound_limit` of 0 is none, and a
-  /// `securing_budget` too: for the TLS handshakes of one turn.
-  Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget = {});
+  /// `securing_budget` too: for the TLS handshakes of one turn. A turn that is longer than
+  /// `slow_turn` (0: however long) is told.
+  Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget = {},
+          std::chrono::nanoseconds slow_turn = {});
   ~Reactor() = default;
 
   void open_handles() noexcept;
@@ -191,6 +195,9 @@ class Reactor : public webshocket::detail::Hub {
   virtual void settle() noexcept = 0;
   /// When `settle` is to run, at the latest.
   virtual Clock::time_point settle_due() const noexcept { return Clock::time_point::max(); }
+
+  /// A turn took too long.
+  virtual void on_slow_turn(std::chrono::nanoseconds) noexcept {}
 
   void run_controls() noexcept;
   /// This turn is the last: nothing is taken from the inbox any more.
@@ -232,9 +239,11 @@ class Reactor : public webshocket::detail::Hub {
   void run_securing() noexcept;
   bool has_securing() const noexcept { return !begun_securing_.empty() || !new_securing_.empty(); }
   void set_alarm(Clock::time_point now) noexcept;
+  void count_turn() noexcept;
 
   const std::size_t inbound_limit_;
   const std::chrono::nanoseconds securing_budget_;
+  const std::chrono::nanoseconds slow_turn_;
   bool is_over_ = false;
   Poll wake_;
   Clock::time_point alarm_ = Clock::time_point::max();

@@ -1,7 +1,6 @@
 #include "shards/shard.hpp"
 
 #include <sched.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +14,7 @@
 
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
+#include "shards/file_signals.hpp"
 #include "shards/random_seed.hpp"
 
 namespace webshocket::shards {
@@ -52,20 +52,11 @@ struct Question {
   std::shared_ptr<webshocket::detail::Mailbox> home;
 };
 
-// A PageFile has no other way to be told of a lost peer, or of a limit on files (setrlimit), by an
-// error only.
-void block_file_signals() noexcept {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGPIPE);
-  sigaddset(&signals, SIGXFSZ);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
-
 }  // namespace
 
 Shard::Shard(Site& site, std::size_t index)
-    : Reactor(site.bus->inbox(index), site.config.inbound_total_limit, site.config.tls_budget),
+    : Reactor(site.bus->inbox(index), site.config.inbound_total_limit, site.config.tls_budget,
+              site.config.slow_callback_threshold),
       site_(site),
       index_(index),
       decode_limits_{site.config.max_depth, site.config.max_elements},
@@ -110,7 +101,7 @@ void Shard::join() {
 }
 
 void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
-  block_file_signals();
+  block_file_signals();  // a PageFile is told of a lost peer by them, or by an error
   const Current current(*this);
   Bus::Membership membership(*site_.bus, index_, *this);
   membership_ = &membership;
@@ -164,7 +155,8 @@ void Shard::build_handlers() {
 // --- connections ------------------------------------------------------------------------------
 
 void Shard::adopt(Adoption adoption) noexcept {
-  if (draining_) return;  // its destructor hangs up
+  // Its destructor hangs up. But who was on the way from another shard has been promised a 101.
+  if (draining_ && (!adoption.move || !drained_)) return;
   auto move = std::move(adoption.move);
   auto* connection = new TcpConnection(*this, std::move(adoption));
   table_.insert(*connection);
@@ -241,13 +233,7 @@ void Shard::check_outbox_total() noexcept {
   }
 }
 
-void Shard::log(LogLevel level, std::string_view text) const noexcept {
-  if (!site_.config.log) return;
-  try {
-    site_.config.log(level, text);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): there is nobody left to tell
-  }
-}
+void Shard::log(LogLevel level, std::string_view text) const noexcept { site_.log(level, text); }
 
 void Shard::offload(webshocket::detail::OffloadJob& job) { site_.pool->submit(job, mailbox_); }
 

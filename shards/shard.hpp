@@ -16,6 +16,7 @@
 #include <webshocket/connection.hpp>
 #include <webshocket/handler.hpp>
 
+#include "protocol/http.hpp"
 #include "shards/bus.hpp"
 #include "shards/channels.hpp"
 #include "shards/connection_table.hpp"
@@ -52,8 +53,9 @@ class Shard final : public Reactor, private Receiver {
   // --- its own thread: the engine posts these -------------------------------------------------
 
   void adopt(Adoption adoption) noexcept;
-  /// Takes no more, lets accepted calls end, closes with 1001. `drained` is called when the last
-  /// connection has gone, at the latest after `timeout`.
+  /// Takes no more, lets accepted calls end, closes with 1001: some connections after the others,
+  /// and until it is its turn each is served. `drained` is called when the last one has gone, at
+  /// the latest after `timeout`.
   void drain(std::chrono::milliseconds timeout, std::function<void()> drained) noexcept;
   /// What still drains is cut off.
   void hurry() noexcept;
@@ -70,6 +72,10 @@ class Shard final : public Reactor, private Receiver {
   Channels& subscriptions() noexcept { return channels_; }
   Census& census() noexcept { return site_.bus->census(); }
   bool draining() const noexcept { return draining_; }
+  /// For who asks for an upgrade meanwhile.
+  static protocol::HttpError going_away();
+  /// What a CLOSE for the drain says: when its client shall come back.
+  std::string parting_words() const;
   const EndpointRules& rules() const noexcept { return rules_; }
   const DecodeLimits& decode_limits() const noexcept { return decode_limits_; }
   /// Of connections that have none of their own.
@@ -120,10 +126,12 @@ class Shard final : public Reactor, private Receiver {
 
   void send_off() override { membership_->send_off(); }
   void settle() noexcept override;
+  void on_slow_turn(std::chrono::nanoseconds took) noexcept override;
   Clock::time_point settle_due() const noexcept override {
-    return std::min({close_all_at_, cut_off_at_, give_back_at_});
+    return std::min({leave_at_, close_all_at_, cut_off_at_, give_back_at_});
   }
   void settle_stages() noexcept;
+  void send_some_away() noexcept;
   void check_outbox_total() noexcept;
   void settle_memory() noexcept;
 
@@ -158,6 +166,9 @@ class Shard final : public Reactor, private Receiver {
   bool draining_ = false;
   bool stopped_ = false;  ///< on_stop has run
   bool ended_ = false;    ///< nobody needs it any more
+  std::vector<Uid> to_leave_;  ///< who is still served while it drains; the next ones at the end
+  std::size_t leave_at_once_ = 0;
+  Clock::time_point leave_at_ = Clock::time_point::max();
   Clock::time_point close_all_at_ = Clock::time_point::max();
   Clock::time_point cut_off_at_ = Clock::time_point::max();
   std::function<void()> drained_;

@@ -106,12 +106,18 @@ struct Site {
     return 0;
   }
 
+  /// Any thread.
+  void log(LogLevel level, std::string_view text) const noexcept {
+    if (!config.log) return;
+    try {
+      config.log(level, text);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): there is nobody left to tell
+    }
+  }
   /// Of a publish: the channels where somebody's format could not hold the value. Any thread.
   void warn_of_lacking(const std::vector<std::string>& channels) const {
-    if (!config.log) return;
     for (const std::string& channel : channels) {
-      config.log(
-          LogLevel::warning,
+      log(LogLevel::warning,
           "publish to '" + channel + "': the value cannot be written in every subscriber's format");
     }
   }

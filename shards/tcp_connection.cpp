@@ -314,6 +314,11 @@ void TcpConnection::on_stuck() noexcept {
 
 void TcpConnection::on_flushed() noexcept {
   if (phase_ == Phase::http) return on_http_flushed();
+  if (phase_ == Phase::closing && shard().draining() && !has_output()) {
+    // A slow reader has time for his answer, too.
+    has_sent_ = false;
+    return set_deadline(rules().close_timeout);
+  }
   if (phase_ != Phase::open) return;
   if (!do_writable()) {
     was_congested_ = true;
@@ -336,11 +341,11 @@ void TcpConnection::go_on() noexcept {
   if (phase_ == Phase::http) return go_on_with_http();
   if (phase_ == Phase::closing) return take_what_waits();
   if (phase_ != Phase::open) return;
-  if (shard().draining() && !is_busy()) return begin_close(CloseCode::going_away, {});
   tell_of_outbox();
   if (phase_ != Phase::open) return;
   if (do_writable()) shard().calls().outbox_drained(*this);
   take_parked();
+  if (is_leaving_) close_if_done();
 }
 
 void TcpConnection::tell_of_outbox() noexcept {
@@ -445,6 +450,11 @@ void TcpConnection::on_late() noexcept {
   if (phase_ != Phase::closing && has_begun && !finish_after_flush_ && !output_ended_) {
     shard().counters().handshakes_timed_out.add();
   }
+  // What has been promised is still sent, as long as it gets on and the drain lasts.
+  const bool gets_on = std::exchange(has_sent_, false);
+  if (phase_ == Phase::closing && shard().draining() && gets_on) {
+    return set_deadline(rules().close_timeout);
+  }
   if (proxy_header_ != nullptr) return reject_proxy("its PROXY header takes too long");
   if (phase_ == Phase::connecting && !output_ended_) {
     note_securing_failure("the client takes too long");
@@ -459,6 +469,7 @@ void TcpConnection::count_received(std::size_t bytes) noexcept {
   if (shard().config().receive_rate != 0 && phase_ == Phase::open) charge_received(bytes);
 }
 void TcpConnection::count_sent(std::size_t bytes) noexcept {
+  has_sent_ = true;
   shard().counters().bytes_sent.add(bytes);
 }
 void TcpConnection::count_protocol_error() noexcept { shard().counters().protocol_errors.add(); }

@@ -101,6 +101,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   bool is_busy() const noexcept { return calls_in_flight() != 0 || event_in_flight(); }
   /// It waits for the shard's calls no more.
   void end_call_limit() noexcept;
+  /// The server goes down: what has come in whole is still handled and answered, then it closes.
+  void leave() noexcept;
   /// Drops what waits and closes with 1013.
   void close_slow(std::string_view reason) noexcept;
 
@@ -217,6 +219,10 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void take_parked() noexcept;
   void take_what_waits() noexcept;
   void drop_parked() noexcept;
+
+  // Going down: tcp_leaving.cpp.
+  bool has_said_nothing() const noexcept;
+  void close_if_done() noexcept;
 
   SendStatus send_message(Opcode opcode, std::span<const std::byte> message, Compress compress,
                           std::size_t fragment_size);

@@ -8,6 +8,7 @@
 
 #include "api/calls.hpp"
 #include "api/log_gate.hpp"
+#include "api/working.hpp"
 #include "protocol/handshake.hpp"
 #include "shards/files.hpp"
 #include "shards/shard.hpp"
@@ -174,6 +175,7 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
     describe(request, head, client_of(head));
     request.body = handshake_->reader.body();
     shard().counters().http_requests.add();
+    const webshocket::detail::Working working(shard(), webshocket::detail::kHttp);
     return send_http(route.handler(request), head_only, handshake_->keep_alive);
   }
   if (method == "GET") {

@@ -46,17 +46,16 @@ bool TcpConnection::must_stop_reading() const noexcept {
 
 void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
   shard().counters().messages_received.add();
-  if (shard().draining()) return;
-  if (shard().config().message_rate != 0 && !take_rate()) return refuse_message(message);
+  if (accepts_ && shard().config().message_rate != 0 && !take_rate()) return refuse_message(message);
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
-  if (!waiting && !must_wait()) return handle_message(opcode, message);
+  if (accepts_ && !waiting && !must_wait()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
   if (format() != Format::raw && calls_in_flight() != 0) {
     const Packet packet =
         protocol::decode_packet(format(), message, shard().decode_limits(), shard().document());
     if (detail::is_abort(packet)) return detail::dispatch(handler(), *this, packet);
   }
-  park(opcode, message);
+  if (accepts_) park(opcode, message);
 }
 
 void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) noexcept {
@@ -157,7 +156,10 @@ void TcpConnection::take_what_waits() noexcept {
       take_close(*parked->close, parked->close_reason);
     }
   }
+  // It had come in before the server began to go down.
+  const bool accepted = std::exchange(accepts_, true);
   take_held_back();
+  accepts_ = accepted;
 }
 
 }  // namespace webshocket::shards

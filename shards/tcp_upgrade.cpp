@@ -10,6 +10,7 @@
 #include "api/access.hpp"
 #include "api/calls.hpp"
 #include "api/dispatch.hpp"
+#include "api/working.hpp"
 #include "protocol/handshake.hpp"
 #include "shards/shard.hpp"
 #include "shards/tcp_connection.hpp"
@@ -58,7 +59,7 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   const IpTable::Verdict verdict = name_client(client_of(head));
   if (verdict != IpTable::Verdict::fits) return turn_away(too_many(verdict));
   if (const auto error = site.admission.refuse_origin(head)) return turn_away(*error);
-  if (shard().draining()) return refuse_http({503, "The server is going away."});
+  if (shard().draining()) return refuse_http(Shard::going_away());
   Slot slot = Slot::take(shard().site().connections);
   if (!slot) return refuse_http({503, std::string(kFull)});
 
@@ -83,16 +84,19 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
     Task<Upgrade> question = decider.on_upgrade_async(request);
     if (question) {
       set_reading(false);
-      shard().calls().start(this, ask(std::move(question), handshake_->answer),
-                            [this](std::exception_ptr error) {
-                              if (phase_ != Phase::deciding) return;
-                              if (error) return upgrade_failed(std::move(error));
-                              decide(std::move(handshake_->answer));
-                            });
+      shard().calls().start(
+          this, ask(std::move(question), handshake_->answer),
+          [this](std::exception_ptr error) {
+            if (phase_ != Phase::deciding) return;
+            if (error) return upgrade_failed(std::move(error));
+            decide(std::move(handshake_->answer));
+          },
+          detail::kOnUpgrade);
       return;
     }
   }
   try {
+    const detail::Working working(shard(), detail::kOnUpgrade);
     decide(decider.on_upgrade(request));
   } catch (...) {
     upgrade_failed(std::current_exception());
@@ -114,7 +118,7 @@ void TcpConnection::decide(Upgrade answer) noexcept {
     }
     return refuse_http(error);
   }
-  if (shard().draining()) return refuse_http({503, "The server is going away."});
+  if (shard().draining()) return refuse_http(Shard::going_away());
   answer.is_raw = answer.is_raw || handshake_->is_raw_path;
   if (answer.is_raw) handshake_->subprotocol.reset();
   if (answer.pin_key) {
@@ -181,8 +185,8 @@ void TcpConnection::finish_upgrade(Move move) noexcept {
   is_connected_ = true;
   shard().enter(*this);
   detail::dispatch_connect(handler(), *this);
-  if (shard().draining()) shard().mark_going(*this);
   if (!move.unread.empty()) take_frames(move.unread);
+  if (shard().draining()) leave();
 }
 
 }  // namespace webshocket::shards

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ws = webshocket;
 using namespace std::chrono_literals;
@@ -27,12 +28,24 @@ void log_line(ws::LogLevel level, std::string_view text) {  // called on several
   if (level >= ws::LogLevel::warning) std::cerr << text << '\n';
 }
 
+/// Sockets that systemd holds, so that a restart refuses nobody; else our own.
+std::vector<ws::Listener> listeners() {
+  std::vector<ws::Listener> list;
+  for (const ws::PassedSocket& passed : ws::systemd_sockets()) {
+    ws::Listener listener;
+    listener.fd = passed.fd;
+    list.push_back(listener);
+  }
+  if (list.empty()) list.emplace_back();
+  return list;
+}
+
 int main() {
   ws::Config config;
-  ws::Listener tcp;  // 127.0.0.1, any free port: behind a proxy that does TLS
+  config.listeners = listeners();
   ws::Listener local;
   local.unix_path = "/tmp/webshocket-operations-example.sock";  // for a proxy on this machine
-  config.listeners = {tcp, local};
+  config.listeners.push_back(local);
   config.shards = 2;
   config.max_connections = 20'000;
   config.max_message = 64 * 1024;
@@ -44,8 +57,10 @@ int main() {
 
   ws::Server server(config, ws::per_shard<Rooms>());
   server.route("/game", ws::per_shard<Game>());  // a handler of its own for one path
-  server.on_http("GET", "/health",
-                 [](const ws::HttpRequest&) { return ws::HttpResponse{.body = "ok\n"}; });
+  server.on_http("GET", "/health", [&](const ws::HttpRequest&) {
+    if (server.is_ready()) return ws::HttpResponse{.body = "ok\n"};
+    return ws::HttpResponse{.status = 503, .body = "going away\n"};
+  });
   server.on_http("GET", "/numbers", [&](const ws::HttpRequest&) {
     const ws::Stats stats = server.stats();
     ws::HttpResponse response;

@@ -90,6 +90,16 @@ const std::vector<Bad>& bad_configs() {
       {"Config::ping_timeout = -1 ms:", [](Config& c) { c.ping_timeout = -1ms; }},
       {"Config::close_timeout = -1 ms:", [](Config& c) { c.close_timeout = -1ms; }},
       {"Config::drain_timeout = -1 ms:", [](Config& c) { c.drain_timeout = -1ms; }},
+      {"Config::slow_callback_threshold = -1 ms:",
+       [](Config& c) { c.slow_callback_threshold = -1ms; }},
+      {"Config::drain_delay = -1 ms:", [](Config& c) { c.drain_delay = -1ms; }},
+      {"Config::drain_spread = -1 ms:", [](Config& c) { c.drain_spread = -1ms; }},
+      {"Config::reconnect_hint = -1 ms:", [](Config& c) { c.reconnect_hint = -1ms; }},
+      {"Config::listeners.fd = -2:", [](Config& c) { c.listeners = {{.fd = -2}}; }},
+      {"Config::listeners.fd = 3:",
+       [](Config& c) { c.listeners = {{.unix_path = "/tmp/x", .fd = 3}}; }},
+      {"Config::listeners.reuse_port = true:",
+       [](Config& c) { c.listeners = {{.unix_path = "/tmp/x", .reuse_port = true}}; }},
       {"Config::outbox_low_mark = 65536:", [](Config& c) { c.outbox_limit = 1000; }},
   };
   return list;

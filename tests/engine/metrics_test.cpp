@@ -102,7 +102,8 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 56 * sizeof(std::uint64_t), "a field is missing above");
+static_assert(sizeof(Stats::Shard) == 56 * sizeof(std::uint64_t) + sizeof(Stats::Shard::turns),
+              "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {
   ServerFixture server({.shards = 3}, per_shard<Counted>(), [](webshocket::Server& made) {
@@ -134,11 +135,14 @@ TEST_CASE("the total is the sum of the shards, each field") {
 
   const Stats stats = server->stats();
   REQUIRE(stats.shards.size() == 3);
+  auto turns = decltype(Stats::Shard::turns){};
   std::vector<std::uint64_t> sums(fields(stats.total).size(), 0);
   for (const Stats::Shard& shard : stats.shards) {
     const auto values = fields(shard);
     for (std::size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
+    for (std::size_t i = 0; i < turns.size(); ++i) turns[i] += shard.turns[i];
   }
+  CHECK(turns == stats.total.turns);
   CHECK(sums == fields(stats.total));
   CHECK(stats.total.connections_total == 14);
   CHECK(stats.total.http_requests == 1);

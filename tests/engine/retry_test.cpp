@@ -66,6 +66,21 @@ TEST_CASE("all of them have one deadline") {
   CHECK(endless.allowance(0s, kStart) == 0s);
 }
 
+TEST_CASE("a server that goes down says when its clients shall come back") {
+  const Tries tries({.max_interval = 60s, .jitter = 1s}, kStart);
+  const auto jitter = tries.first_pause(7);
+  CHECK(tries.first_pause(7, "reconnect in 1234 ms") == 1234ms);
+  CHECK(tries.first_pause(7, "reconnect in 0 ms") == 0ms);
+  CHECK(tries.first_pause(7, "reconnect in 60001 ms") == 60s);
+  CHECK(tries.first_pause(7, "reconnect in 4294967295 ms") == 60s);
+  for (const char* text : {"", "reconnect in  ms", "reconnect in ms", "reconnect in -1 ms",
+                           "reconnect in 1", "reconnect in 1 s", "reconnect in 4294967296 ms",
+                           "please reconnect in 1 ms", "reconnect in 1 ms."}) {
+    CAPTURE(text);
+    CHECK(tries.first_pause(7, text) == jitter);
+  }
+}
+
 TEST_CASE("the text says what happened") {
   const auto text = [](const Tries& tries) {
     return std::string(tries.error("ws://h", kStart + 1500ms).what());

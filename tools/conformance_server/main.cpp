@@ -21,6 +21,7 @@ namespace {
 struct Options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
+  int listen_fd = -1;
   std::size_t shards = 0;
   std::vector<unsigned> cpus;
   std::size_t max_connection = 0;
@@ -29,6 +30,8 @@ struct Options {
   std::int64_t tick = 0;
   std::size_t outbox_limit = ws::Config().outbox_limit;
   ws::OutboxPolicy outbox_policy = ws::OutboxPolicy::disconnect;
+  std::int64_t drain_timeout = 10'000;
+  std::int64_t reconnect_hint = 0;
   bool raw_echo = false;
   bool deflate = false;
   bool deflate_context = false;
@@ -57,6 +60,8 @@ ws::Config config_of(const Options& options) {
   config.inbound_total_limit = 1024UL * 1024 * 1024;
   config.max_pending_handshakes = 0;
   config.expose_errors = true;
+  config.drain_timeout = std::chrono::milliseconds(options.drain_timeout);
+  config.reconnect_hint = std::chrono::milliseconds(options.reconnect_hint);
   config.tick = std::chrono::milliseconds(options.tick);
   config.compression = {.enabled = options.deflate || options.deflate_context,
                         .threshold = 0,
@@ -70,6 +75,7 @@ ws::Config config_of(const Options& options) {
   config.outbox_limit = options.outbox_limit;
   config.outbox_policy = options.outbox_policy;
   config.outbox_low_mark = std::min(config.outbox_low_mark, options.outbox_limit);
+  if (options.listen_fd >= 0) config.listeners = {{.tls = config.tls, .fd = options.listen_fd}};
   config.allowed_origins = {"*"};
   config.raw_paths = {kRawEchoPath, kRawSubscriberPath, kRawPublisherPath};
   config.log = [](ws::LogLevel level, std::string_view text) {
@@ -96,6 +102,7 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app{"The server that webshocket's conformance tests drive."};
   app.add_option("--port", options.port, "0 takes any free port")->required();
+  app.add_option("--listen-fd", options.listen_fd, "an open socket that listens, instead");
   app.add_option("--host", options.host)->capture_default_str();
   app.add_option("--shards", options.shards, "event loops; 0: one per core");
   app.add_option("--cpus", options.cpus, "where shards run, in turn")->delimiter(',');
@@ -113,6 +120,8 @@ int main(int argc, char** argv) {
                                                   {"drop-new", ws::OutboxPolicy::drop_new},
                                                   {"drop-old", ws::OutboxPolicy::drop_old},
                                                   {"conflate", ws::OutboxPolicy::conflate}}));
+  app.add_option("--drain-timeout", options.drain_timeout, "ms for the end")->capture_default_str();
+  app.add_option("--reconnect-hint", options.reconnect_hint, "ms over which clients come back");
   auto* certificate =
       app.add_option("--cert", options.certificate.certificate_file, "PEM: serve wss://");
   app.add_option("--key", options.certificate.key_file, "PEM; without it, in --cert")

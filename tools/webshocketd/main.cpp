@@ -5,7 +5,11 @@
 
 #include <webshocket/webshocket.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <functional>
@@ -15,6 +19,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "chat.hpp"
 #include "options.hpp"
@@ -70,6 +75,31 @@ std::string url_of(std::string host, std::uint16_t port, bool is_secure) {
   return (is_secure ? "https://" : "http://") + host + ":" + std::to_string(port) + "/";
 }
 
+/// A log that cannot be written, on a full disk or into a pipe that nobody reads, must not end the
+/// server; and no connection must get the number of a standard stream that was closed, or it would
+/// get what is said there.
+void keep_standard_streams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+  }
+}
+
+/// What systemd has bound for us, each with what the options say of host and port.
+std::vector<ws::Listener> passed_listeners(const ws::Config& config) {
+  std::vector<ws::Listener> listeners;
+  for (const ws::PassedSocket& passed : ws::systemd_sockets()) {
+    ws::Listener listener;
+    listener.fd = passed.fd;
+    listener.paths = config.paths;
+    listener.tls = config.tls;
+    listener.proxy_protocol = config.proxy_protocol;
+    listeners.push_back(std::move(listener));
+  }
+  return listeners;
+}
+
 int serve(const Options& options) {
   std::atomic<bool> rooms_changed = false;
 
@@ -88,6 +118,7 @@ int serve(const Options& options) {
   config.trusted_proxies = options.trusted_proxies;
   config.forwarded_header = options.forwarded_header;
   config.proxy_protocol = options.proxy_protocol;
+  config.listeners = passed_listeners(config);
   config.log = [](ws::LogLevel level, std::string_view text) {
     spdlog::log(level_of(level), text);
   };
@@ -118,6 +149,7 @@ int serve(const Options& options) {
 }  // namespace webshocketd
 
 int main(int argc, char** argv) {
+  webshocketd::keep_standard_streams();
   const auto parsed = webshocketd::parse_options(argc, argv);
   if (const int* status = std::get_if<int>(&parsed)) return *status;
   const auto& options = std::get<webshocketd::Options>(parsed);

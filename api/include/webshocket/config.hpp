@@ -27,7 +27,26 @@ struct Listener {
   /// one it is closed. For proxies only, as who connects here can name whom it likes; if
   /// `Config::trusted_proxies` is not empty, nobody else may connect.
   bool proxy_protocol = false;
+  /// An open listening socket instead of an address, TCP or unix, such as `systemd_sockets()` gives;
+  /// -1: none. It stays the caller's, and open until the server has closed; the server neither shuts
+  /// it down nor removes its file: what waits there is for whoever listens next.
+  int fd = -1;
+  /// Another process of the same user may listen at the same address, if it says so too: the kernel
+  /// spreads connections over both. TCP only.
+  bool reuse_port = false;
 };
+
+/// A listening socket that the process was started with.
+struct PassedSocket {
+  int fd = -1;
+  std::string name = {};  ///< `FileDescriptorName=` of its unit; may be empty
+};
+
+/// What systemd, or whoever speaks as it does, has passed to this process: `LISTEN_FDS`,
+/// `LISTEN_PID` and `LISTEN_FDNAMES`, which are removed from the environment, so that a second call
+/// gives nothing. The sockets are closed when the process starts another program. Call it before
+/// there are threads, as it changes the environment.
+std::vector<PassedSocket> systemd_sockets();
 
 /// When the publishes to some channels leave.
 struct ChannelTick {
@@ -77,6 +96,9 @@ struct Config {
   /// Where shards run: shard i on `cpus[i % cpus.size()]` alone, and what threads its handlers
   /// start. Empty: where the system likes.
   std::vector<unsigned> cpus = {};
+  /// A turn of a shard's loop that takes longer is logged as a warning, with what runs: while it
+  /// lasts, and when it has ended. 0: never.
+  std::chrono::milliseconds slow_callback_threshold{100};
   std::size_t offload_threads = 4;
   std::size_t offload_queue_size = 65'536;  ///< jobs that wait; beyond, `offload` throws
 
@@ -104,7 +126,15 @@ struct Config {
   std::chrono::milliseconds ping_timeout{20'000};   ///< for the PONG, then CLOSE 1001
   std::chrono::milliseconds write_timeout{60'000};  ///< without reading what waits: cut off
   std::chrono::milliseconds close_timeout{5'000};   ///< for the peer's answer to CLOSE
-  std::chrono::milliseconds drain_timeout{10'000};  ///< for all of `close()`; 0: cut off at once
+
+  // Going down.
+  std::chrono::milliseconds drain_delay{0};  ///< not ready any more, but still accepting
+  std::chrono::milliseconds drain_timeout{10'000};  ///< then, for all of `close()`; 0: cut off at once
+  /// The CLOSEs of many connections are spread over this; over half of `drain_timeout` at most.
+  std::chrono::milliseconds drain_spread{5'000};
+  /// Each of these CLOSEs asks its client to come back after a time of its own, up to this: the
+  /// reason is "reconnect in 1234 ms". 0: the reason is empty.
+  std::chrono::milliseconds reconnect_hint{0};
 
   // Messages in.
   std::size_t max_message = 1024 * 1024;              ///< beyond: 1009

@@ -89,11 +89,13 @@ class RpcMethod {
   const std::optional<RateLimit>& rate_limit() const noexcept { return rate_limit_; }
   std::span<const detail::ParamSpec> params() const noexcept { return params_; }
   const detail::Invoker& invoker() const noexcept { return *invoker_; }
+  const detail::Label& label() const noexcept { return *label_; }
 
  private:
   friend class Handler;
 
   std::string name_;
+  const detail::Label* label_ = nullptr;  ///< since it has a name
   std::string doc_;
   std::vector<detail::ParamSpec> params_;
   Predicate predicate_;

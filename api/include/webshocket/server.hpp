@@ -1,6 +1,7 @@
 /// The server.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -84,6 +85,9 @@ struct Stats {
     std::uint64_t inbound_bytes = 0;     ///< gauge: half-received messages
     std::uint64_t parked_bytes = 0;      ///< gauge: messages that wait for their turn
     std::uint64_t tick_bytes = 0;        ///< gauge: publishes that wait for their tick
+    /// Turns of the loop, by how long they kept everything else on the shard waiting: the first are
+    /// those below 1 µs, `turns[i]` those from 2^(i-1) to 2^i µs, the last all from 4.2 s.
+    std::array<std::uint64_t, 24> turns = {};
   };
 
   Shard total;
@@ -136,7 +140,7 @@ class Server {
   /// configuration or a second start, `WebSocketError` for the system (it names the address).
   void start();
   /// Starts if need be, and returns when the server has closed: by SIGINT or SIGTERM (a second one
-  /// hurries), or by `close()` elsewhere. For SIGHUP see `Config::reload_tls_on_hangup`. `ready` is
+  /// hurries, a third kills the process), or by `close()` elsewhere. For SIGHUP see `Config::reload_tls_on_hangup`. `ready` is
   /// called on this thread once the signals are caught: who is told before that the server listens
   /// may send one too early.
   void serve_forever(const std::function<void()>& ready = {});
@@ -151,6 +155,9 @@ class Server {
   void reload_tls();
 
   ServerState state() const noexcept;
+  /// Whether a load balancer should send clients: from the start until `close()` is asked for, so
+  /// not during `Config::drain_delay`, when they are still served.
+  bool is_ready() const noexcept;
   const Config& config() const noexcept;
   /// Of the first TCP listener; the real one when 0 was asked for. 0 before the start.
   std::uint16_t port() const noexcept;

@@ -18,6 +18,7 @@ class Handler;
 namespace webshocket::detail {
 
 class Hub;
+struct Label;
 
 /// A place in a shard's timer heap. Lives inside the object that waits, so that starting a timer
 /// allocates nothing.
@@ -83,7 +84,9 @@ class Waiting {
 /// (GCC without optimisation, or with sanitizers).
 class CallScope {
  public:
-  explicit CallScope(Hub& hub) noexcept : hub_(hub) {}
+  /// `label` says what it is to who looks at a slow shard.
+  explicit CallScope(Hub& hub, const Label& label) noexcept : hub_(hub), label_(&label) {}
+  explicit CallScope(Hub& hub) noexcept;
   CallScope(const CallScope&) = delete;
   CallScope& operator=(const CallScope&) = delete;
 
@@ -120,6 +123,7 @@ class CallScope {
   enum class Outcome : unsigned char { waits, yielded, ended };
 
   Hub& hub_;
+  const Label* label_;
   std::coroutine_handle<> next_;
   Waiting* waiting_ = nullptr;
   Outcome outcome_ = Outcome::waits;

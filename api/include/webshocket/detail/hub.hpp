@@ -1,6 +1,7 @@
 /// What the contract needs of the engine below it. Implemented by the shards, and by `FakeShard`.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,7 @@ namespace webshocket::detail {
 class Calls;
 class LogGate;
 struct Counters;
+struct Label;
 
 /// The shape in which a connection gets its messages: the unit of "encode once".
 enum class Form : std::uint8_t {
@@ -126,6 +128,10 @@ class Hub {
   virtual Calls& calls() noexcept = 0;
   virtual Counters& counters() noexcept = 0;
   virtual LogGate& log_gate() noexcept = 0;
+  /// Which of the user's functions runs at this moment, or null. Any thread may look: labels live
+  /// as long as the process. See `Working`.
+  std::atomic<const Label*>& working_slot() noexcept { return working_; }
+  const Label* working() const noexcept { return working_.load(std::memory_order_acquire); }
 
   /// False if an inbox was full: then nobody got it.
   virtual bool publish(const Handler& from, std::span<const std::string_view> channels,
@@ -153,6 +159,7 @@ class Hub {
 
  private:
   [[noreturn]] static void throw_wrong_thread();
+  std::atomic<const Label*> working_{nullptr};
   static thread_local constinit Hub* current_;
 };
 
