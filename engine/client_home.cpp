@@ -65,6 +65,7 @@ std::shared_ptr<ClientThread> ClientThread::start(std::weak_ptr<ClientHome> home
 }
 
 void ClientThread::run() noexcept {
+  shards::block_file_signals();
   const Current current(*this);
   loop_.run();
   mailbox_->close();

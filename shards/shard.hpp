@@ -164,8 +164,8 @@ class Shard final : public Reactor, private Receiver {
   std::vector<Uid> wait_for_call_limit_;
 
   bool draining_ = false;
-  bool stopped_ = false;  ///< on_stop has run
-  bool ended_ = false;    ///< nobody needs it any more
+  bool stopped_ = false;       ///< on_stop has run
+  bool ended_ = false;         ///< nobody needs it any more
   std::vector<Uid> to_leave_;  ///< who is still served while it drains; the next ones at the end
   std::size_t leave_at_once_ = 0;
   Clock::time_point leave_at_ = Clock::time_point::max();

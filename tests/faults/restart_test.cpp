@@ -62,14 +62,14 @@ struct Tally {
   std::atomic<bool> stop{false};
 };
 
-/// Always one call in flight, of which some take a while.
-Task<void> call_on_and_on(Client& client, Tally& tally) {
+/// Always one call in flight. Every other one takes `nap` milliseconds.
+Task<void> call_on_and_on(Client& client, std::size_t nap, Tally& tally) {
   for (int i = 0; !tally.stop; ++i) {
     ++tally.begun;
     bool was_cut = false;
     try {
-      if (i % 4 == 0) {
-        const auto answer = co_await client.call_async<std::string>({.timeout = 24h}, "sleep", 50);
+      if (i % 2 == 0) {
+        const auto answer = co_await client.call_async<std::string>({.timeout = 24h}, "sleep", nap);
         ++(answer == "slept" ? tally.answered : tally.wrong);
       } else {
         const int sum = co_await client.call_async<int>({.timeout = 24h}, "add", i, 1);
@@ -124,9 +124,13 @@ TEST_CASE("a restart on a passed socket: nobody is refused, and everybody is bac
   const std::string uri = "ws://127.0.0.1:" + std::to_string(launcher.port());
   for (std::size_t i = 0; i < count; ++i) {
     clients.push_back(std::make_unique<Client>(uri, config, loop));
-    clients.back()->connect();
-    callers.push_back(loop.spawn(call_on_and_on(*clients.back(), tally)));
+    callers.push_back(loop.spawn(clients.back()->connect_async()));
   }
+  for (auto& caller : callers) caller.get();
+  callers.clear();
+  // The more clients, the rarer their calls: it is their number that counts here.
+  const std::size_t nap = std::max<std::size_t>(50, count / 2);
+  for (auto& client : clients) callers.push_back(loop.spawn(call_on_and_on(*client, nap, tally)));
 
   constexpr std::size_t kRestarts = 3;
   for (std::size_t restart = 1; restart <= kRestarts; ++restart) {

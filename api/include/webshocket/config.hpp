@@ -27,9 +27,9 @@ struct Listener {
   /// one it is closed. For proxies only, as who connects here can name whom it likes; if
   /// `Config::trusted_proxies` is not empty, nobody else may connect.
   bool proxy_protocol = false;
-  /// An open listening socket instead of an address, TCP or unix, such as `systemd_sockets()` gives;
-  /// -1: none. It stays the caller's, and open until the server has closed; the server neither shuts
-  /// it down nor removes its file: what waits there is for whoever listens next.
+  /// An open listening socket instead of an address, TCP or unix, such as `systemd_sockets()`
+  /// gives; -1: none. It stays the caller's, and open until the server has closed; the server
+  /// neither shuts it down nor removes its file: what waits there is for whoever listens next.
   int fd = -1;
   /// Another process of the same user may listen at the same address, if it says so too: the kernel
   /// spreads connections over both. TCP only.
@@ -129,7 +129,8 @@ struct Config {
 
   // Going down.
   std::chrono::milliseconds drain_delay{0};  ///< not ready any more, but still accepting
-  std::chrono::milliseconds drain_timeout{10'000};  ///< then, for all of `close()`; 0: cut off at once
+  std::chrono::milliseconds drain_timeout{
+      10'000};  ///< then, for all of `close()`; 0: cut off at once
   /// The CLOSEs of many connections are spread over this; over half of `drain_timeout` at most.
   std::chrono::milliseconds drain_spread{5'000};
   /// Each of these CLOSEs asks its client to come back after a time of its own, up to this: the

@@ -140,9 +140,9 @@ class Server {
   /// configuration or a second start, `WebSocketError` for the system (it names the address).
   void start();
   /// Starts if need be, and returns when the server has closed: by SIGINT or SIGTERM (a second one
-  /// hurries, a third kills the process), or by `close()` elsewhere. For SIGHUP see `Config::reload_tls_on_hangup`. `ready` is
-  /// called on this thread once the signals are caught: who is told before that the server listens
-  /// may send one too early.
+  /// hurries, a third kills the process), or by `close()` elsewhere. For SIGHUP see
+  /// `Config::reload_tls_on_hangup`. `ready` is called on this thread once the signals are caught:
+  /// who is told before that the server listens may send one too early.
   void serve_forever(const std::function<void()>& ready = {});
   /// Stops accepting, answers the calls already accepted, closes all connections with 1001, tells
   /// every `on_disconnect`, all within `Config::drain_timeout`. Returns when the last thread is
