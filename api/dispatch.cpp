@@ -223,6 +223,7 @@ void dispatch_connect(Handler& handler, Connection& connection) noexcept {
 }
 
 void dispatch_dropped(Handler& handler, Connection& connection, const Dropped& dropped) noexcept {
+  const Working working(ConnectionAccess::hub(connection), kOnDropped);
   try {
     handler.on_dropped(connection, dropped);
   } catch (...) {
@@ -231,6 +232,7 @@ void dispatch_dropped(Handler& handler, Connection& connection, const Dropped& d
 }
 
 void dispatch_drained(Handler& handler, Connection& connection) noexcept {
+  const Working working(ConnectionAccess::hub(connection), kOnDrained);
   try {
     handler.on_drained(connection);
   } catch (...) {

@@ -18,6 +18,8 @@ inline constexpr Label kOnUpgrade{"on_upgrade"};
 inline constexpr Label kOnConnect{"on_connect"};
 inline constexpr Label kOnReceive{"on_receive"};
 inline constexpr Label kOnMessage{"on_message"};
+inline constexpr Label kOnDropped{"on_dropped"};
+inline constexpr Label kOnDrained{"on_drained"};
 inline constexpr Label kOnDisconnect{"on_disconnect"};
 inline constexpr Label kHttp{"an HTTP handler"};
 inline constexpr Label kTask{"a task"};

@@ -9,6 +9,7 @@
 #include <webshocket/task.hpp>
 
 #include "api/calls.hpp"
+#include "shards/file_signals.hpp"
 
 namespace webshocket::engine {
 
