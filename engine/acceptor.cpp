@@ -111,7 +111,7 @@ bool Acceptor::accept_one() noexcept {
 void Acceptor::admit(Socket socket, const shards::Address& remote) {
   shards::IpSlot place;
   // Whoever connects there is a proxy, and the client that it names is who counts.
-  if (!listener_.proxy_protocol &&
+  if (!site_.listeners[index_].proxy_protocol &&
       site_.ips.accept(remote, Clock::now(), place) != shards::IpTable::Verdict::fits) {
     return;
   }

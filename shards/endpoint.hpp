@@ -250,9 +250,10 @@ class Endpoint : private webshocket::detail::TimerNode {
   bool finish_after_flush_ = false;  ///< nothing more to say: the socket goes once it is said
   bool output_ended_ = false;        ///< half-closed by us
   bool input_ended_ = false;         ///< half-closed by the peer, seen while not reading
-  bool is_leaving_ = false;          ///< to be closed when all that it has asked is answered
   bool accepts_ = true;              ///< messages: not from the socket when it is leaving
-  bool has_sent_ = false;            ///< since somebody looked whether output gets on
+  // For the time of a drain: two in a byte.
+  bool is_leaving_ : 1 = false;  ///< to be closed when all that it has asked is answered
+  bool has_sent_ : 1 = false;    ///< since somebody looked whether output gets on
 
  private:
   bool ping_sent_ = false;

@@ -451,8 +451,8 @@ void TcpConnection::on_late() noexcept {
     shard().counters().handshakes_timed_out.add();
   }
   // What has been promised is still sent, as long as it gets on and the drain lasts.
-  const bool gets_on = std::exchange(has_sent_, false);
-  if (phase_ == Phase::closing && shard().draining() && gets_on) {
+  if (phase_ == Phase::closing && shard().draining() && has_sent_) {
+    has_sent_ = false;
     return set_deadline(rules().close_timeout);
   }
   if (proxy_header_ != nullptr) return reject_proxy("its PROXY header takes too long");
