@@ -46,7 +46,8 @@ bool TcpConnection::must_stop_reading() const noexcept {
 
 void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
   shard().counters().messages_received.add();
-  if (accepts_ && shard().config().message_rate != 0 && !take_rate()) return refuse_message(message);
+  if (accepts_ && shard().config().message_rate != 0 && !take_rate())
+    return refuse_message(message);
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
   if (accepts_ && !waiting && !must_wait()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
