@@ -56,23 +56,30 @@ void Loop::run() noexcept {
   is_stopped_ = false;
   int timeout = 0;  // what was begun before need not wait for an event
   while (!is_stopped_) {
-    const bool is_libuv_ready = dispatch(is_awake_ ? 0 : timeout);
-    if (is_libuv_ready || timeout == 0) uv_run(&loop_, UV_RUN_NOWAIT);
-    if (end_of_turn_ != nullptr) end_of_turn_(owner_);
+    turn(timeout);
     timeout = libuv_timeout();
   }
   turn_began_.store(Clock::time_point::min(), std::memory_order_relaxed);
 }
 
+bool Loop::turn() noexcept { return turn(0) != Ready::nobody || is_awake_; }
+
+Loop::Ready Loop::turn(int timeout) noexcept {
+  const Ready ready = dispatch(is_awake_ ? 0 : timeout);
+  if (ready == Ready::libuv || timeout == 0) uv_run(&loop_, UV_RUN_NOWAIT);
+  if (end_of_turn_ != nullptr) end_of_turn_(owner_);
+  return ready;
+}
+
 void Loop::finish() noexcept { uv_run(&loop_, UV_RUN_DEFAULT); }
 
-bool Loop::dispatch(int timeout) noexcept {
+Loop::Ready Loop::dispatch(int timeout) noexcept {
   turn_began_.store(Clock::time_point::min(), std::memory_order_relaxed);
   const int count =
       ::epoll_wait(epoll_.fd(), ready_.data(), static_cast<int>(ready_.size()), timeout);
   turn_began_.store(Clock::now(), std::memory_order_relaxed);
   to_call_ = std::span(ready_).first(count < 0 ? 0 : static_cast<std::size_t>(count));
-  bool is_libuv_ready = false;
+  Ready ready = to_call_.empty() ? Ready::nobody : Ready::somebody;
   while (!to_call_.empty()) {
     const epoll_event& event = to_call_.front();
     void* const source = event.data.ptr;
@@ -82,10 +89,10 @@ bool Loop::dispatch(int timeout) noexcept {
     if (source != nullptr) {
       static_cast<Poll*>(source)->call(seen);
     } else if (seen != 0) {
-      is_libuv_ready = true;
+      ready = Ready::libuv;
     }
   }
-  return is_libuv_ready;
+  return ready;
 }
 
 int Loop::libuv_timeout() noexcept {

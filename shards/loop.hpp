@@ -37,6 +37,10 @@ class Loop {
   /// Until `stop`; the turn in which that is called still ends.
   void run() noexcept;
   void stop() noexcept { is_stopped_ = true; }
+  bool is_stopped() const noexcept { return is_stopped_; }
+  /// One turn of `run`, without sleep. False if there was nothing to do and nothing is left: the
+  /// next one would sleep.
+  bool turn() noexcept;
   /// Runs until libuv has nothing left to do: close its handles first.
   void finish() noexcept;
 
@@ -63,8 +67,11 @@ class Loop {
  private:
   friend class Poll;
 
-  /// Waits, and calls those who are ready. True if libuv is one of them.
-  bool dispatch(int timeout) noexcept;
+  enum class Ready : std::uint8_t { nobody, somebody, libuv };
+
+  /// Waits, and calls those who are ready.
+  Ready dispatch(int timeout) noexcept;
+  Ready turn(int timeout) noexcept;
   int libuv_timeout() noexcept;
   void forget(const Poll& poll) noexcept;
 

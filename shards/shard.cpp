@@ -102,13 +102,8 @@ void Shard::join() {
 
 void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
   block_file_signals();  // a PageFile is told of a lost peer by them, or by an error
-  const Current current(*this);
-  Bus::Membership membership(*site_.bus, index_, *this);
-  membership_ = &membership;
-  open_handles();
   try {
-    pin();
-    build_handlers();
+    begin();
   } catch (...) {
     const auto error = std::current_exception();
     // What the handlers before that one have begun must end before they do.
@@ -116,17 +111,28 @@ void Shard::run(std::function<void(std::exception_ptr)> started) noexcept {
     quiet_ = [this] { end(); };
     loop_.set_awake(true);
     loop_.run();
-    handlers_.clear();
-    close_handles();
+    finish();
     started(error);
     return;
   }
   started(nullptr);
   loop_.run();
+  finish();
+}
+
+void Shard::begin() {
+  presence_.emplace(*this);
+  open_handles();
+  pin();
+  build_handlers();
+}
+
+void Shard::finish() noexcept {
   handlers_.clear();
   close_handles();
   // What was posted too late is destroyed here, on the thread that it was meant for.
   inbox_.abandon();
+  presence_.reset();
 }
 
 void Shard::pin() const {

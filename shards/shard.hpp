@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,17 @@ class Shard final : public Reactor, private Receiver {
   void start();
   /// Waits for the thread's end.
   void join();
+
+  // --- instead of that, on a thread that is lent to it: for who decides what happens when --------
+
+  /// Builds the handlers. Throws what they throw: then what they have begun has to end first.
+  void begin();
+  /// One turn of the loop, without sleep. False if there was nothing to do and nothing is left.
+  bool turn() noexcept { return loop_.turn(); }
+  /// Its last turn was the last: `end` has been called, and all is quiet.
+  bool has_ended() const noexcept { return loop_.is_stopped(); }
+  /// Destroys the handlers. REQUIRES: it has ended.
+  void finish() noexcept;
 
   // --- its own thread: the engine posts these -------------------------------------------------
 
@@ -111,6 +123,14 @@ class Shard final : public Reactor, private Receiver {
   std::size_t client_count() const noexcept override { return site_.connections.used(); }
 
  private:
+  /// What makes a thread this shard's.
+  struct Presence {
+    explicit Presence(Shard& shard)
+        : current(shard), membership(*shard.site_.bus, shard.index_, shard) {}
+    Current current;
+    Bus::Membership membership;
+  };
+
   static constexpr std::size_t kRecipientsPerTurn = 16'384;
   // Memory goes back when three of four have left, of so many that it is worth it; and when the
   // crowd has passed, as those who are leaving need some of it.
@@ -124,7 +144,7 @@ class Shard final : public Reactor, private Receiver {
   void pin() const;
   void build_handlers();
 
-  void send_off() override { membership_->send_off(); }
+  void send_off() override { presence_->membership.send_off(); }
   void settle() noexcept override;
   void on_slow_turn(std::chrono::nanoseconds took) noexcept override;
   Clock::time_point settle_due() const noexcept override {
@@ -155,7 +175,7 @@ class Shard final : public Reactor, private Receiver {
   Channels channels_;
   ConnectionTable table_;
   Ticks ticks_;
-  Bus::Membership* membership_ = nullptr;  ///< as long as its thread runs
+  std::optional<Presence> presence_;  ///< from `begin` to `finish`
   std::size_t live_ = 0;        ///< connection objects, those included that have left the table
   std::size_t most_live_ = 0;   ///< since memory was given back
   std::size_t most_bytes_ = 0;  ///< the same of what waited in outboxes, and half-received
