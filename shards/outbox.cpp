@@ -87,22 +87,27 @@ std::size_t Outbox::first_free() const noexcept {
   return i;
 }
 
-void Outbox::push_ahead(const Range& frame) {
+std::size_t Outbox::split(std::size_t offset) {
   std::size_t i = first_;
-  std::size_t left = frame_rest_;
-  const std::byte kind = *frame.run->data();
-  for (; left != 0; ++i) {
+  for (; offset != 0; ++i) {
     const std::size_t size = items_[i].size();
-    if (left < size) {
-      // In the middle of an item: what follows is one of its own.
+    if (offset < size) {
       Item rest = items_[i];
-      rest.begin += left;
+      rest.begin += offset;
       items_[i].end = rest.begin;
       items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(++i), std::move(rest));
+      newest_.reset();
+      detached_ = std::min(detached_, i);
       break;
     }
-    left -= size;
+    offset -= size;
   }
+  return i;
+}
+
+void Outbox::push_ahead(const Range& frame) {
+  const std::byte kind = *frame.run->data();
+  std::size_t i = split(frame_rest_);
   while (i < items_.size() && items_[i].size() == 0) ++i;
   if (i < items_.size() && is_control(items_[i]) && *data(items_[i]) == kind) {
     // The same again, and the last one still waits: it stands for both.

@@ -144,6 +144,8 @@ class Outbox {
   std::size_t frame_end_from(std::size_t offset) const noexcept;
   /// Which item holds `key`, if that still waits and has not begun.
   Item* find_newest(std::uint64_t key) noexcept;
+  /// The first item that begins so many bytes from the front; one that lies there is cut in two.
+  std::size_t split(std::size_t offset);
   /// The first item that begins behind what is fixed.
   std::size_t first_free() const noexcept;
   void index_newest();
@@ -174,7 +176,8 @@ Tally Outbox::keep_newest(May&& may) {
   const auto wanted = [&](const Item& item) {
     return item.run && item.key == Run::kNoKey && item.run->has_keys() && may(*item.run);
   };
-  const std::size_t begin = first_free();
+  // What is fixed may end in the middle of a burst.
+  const std::size_t begin = split(fixed());
   if (std::none_of(items_.begin() + static_cast<std::ptrdiff_t>(begin), items_.end(), wanted)) {
     return {};
   }

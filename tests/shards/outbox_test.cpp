@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -16,6 +15,7 @@
 #include "protocol/frame_header.hpp"
 #include "protocol/frame_writer.hpp"
 #include "shards/message.hpp"
+#include "tests/shards/outbox_model.hpp"
 
 using webshocket::Payload;
 using webshocket::protocol::FrameHeader;
@@ -311,161 +311,34 @@ TEST_CASE("reset makes it as new, for another connection") {
   CHECK(front(outbox) == framed("next"));
 }
 
-namespace {
-
-/// The outbox as a list of frames.
-struct Model {
-  enum class Kind { own, fixed, droppable, control };
-  struct Frame {
-    std::string rest;
-    Kind kind;
-    int message;
-    int key;  ///< -1: none
-    bool has_begun = false;
-  };
-
-  void push(const std::vector<std::string>& added, Kind kind, int key = -1) {
-    ++last;
-    for (const std::string& frame : added) frames.push_back({frame, kind, last, key});
-  }
-  bool is_begun(const Frame& frame) const {
-    return frame.message == begun && begun != 0 && frame.kind != Kind::own;
-  }
-  void push_newest(const std::vector<std::string>& added, int key) {
-    std::erase_if(frames, [&](const Frame& f) { return f.key == key && !is_begun(f); });
-    push(added, Kind::droppable, key);
-  }
-  void push_ahead(const std::string& frame) {
-    auto place = frames.begin();
-    if (place != frames.end() && place->has_begun) ++place;
-    if (place != frames.end() && place->kind == Kind::control) {
-      place->rest = frame;
-    } else {
-      frames.insert(place, {frame, Kind::control, ++last, -1});
-    }
-  }
-  std::string all() const {
-    std::string text;
-    for (const Frame& frame : frames) text += frame.rest;
-    return text;
-  }
-  void consume(std::size_t count) {
-    while (count > 0) {
-      Frame& frame = frames.front();
-      const std::size_t taken = std::min(count, frame.rest.size());
-      frame.rest.erase(0, taken);
-      frame.has_begun = true;
-      if (frame.kind != Kind::control) begun = frame.message;
-      count -= taken;
-      if (frame.rest.empty()) frames.pop_front();
-    }
-  }
-  void drop_unsent() {
-    const bool keeps = !frames.empty() && frames.front().has_begun;
-    frames.resize(keeps ? 1 : 0, {});
-  }
-  std::size_t drop_oldest(std::size_t bytes) {
-    std::size_t dropped = 0;
-    for (auto at = frames.begin(); at != frames.end();) {
-      const int message = at->message;
-      const bool goes = at->kind == Kind::droppable && !is_begun(*at) && dropped < bytes;
-      for (; at != frames.end() && at->message == message;) {
-        if (goes) dropped += at->rest.size();
-        at = goes ? frames.erase(at) : at + 1;
-      }
-    }
-    return dropped;
-  }
-
-  std::deque<Frame> frames;
-  int last = 0;
-  int begun = 0;
-};
-
-}  // namespace
-
 TEST_CASE("an outbox behaves as a plain list of frames does, whatever happens to it") {
-  constexpr std::size_t kFragment = 40'000;
-  constexpr std::uint8_t kDroppable = 1;
+  using webshocket::tests::OutboxComparison;
   std::mt19937 random(20'221'122);
   const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random()) % bound; };
-  const auto frames_of = [](const std::string& text) {
-    std::vector<std::string> frames;
-    const std::string whole = framed(text, kFragment);
-    for (std::size_t at = 0; at < whole.size();) {
-      const auto bytes = std::as_bytes(std::span(whole)).subspan(at);
-      const std::size_t size = FrameHeader::size(bytes) + FrameHeader::parse(bytes).length;
-      frames.push_back(whole.substr(at, size));
-      at += size;
-    }
-    return frames;
-  };
-  const auto text = [&](int step) {
-    const std::size_t size = below(20) == 0 ? below(100'000) : below(300);
-    return std::string(size, static_cast<char>('a' + step % 26));
-  };
-  const auto frozen = [](const std::string& content) {
-    return Message::freeze(webshocket::PacketSource::custom, std::nullopt,
-                           {Payload(content), nullptr}, Form::raw, {.fragment_size = kFragment});
-  };
-
-  Runs runs;
-  Outbox outbox;
-  Model model;
-  std::uint64_t pushed = 0;
-  std::uint64_t ended = 0;
+  OutboxComparison both;
   for (int step = 0; step < 20'000; ++step) {
-    const std::string content = text(step);
-    const std::size_t what = below(16);
+    const std::size_t size = below(20) == 0 ? below(100'000) : below(300);
+    const std::string text(size, static_cast<char>('a' + step % 26));
+    const std::size_t what = below(17);
     if (what < 4) {
-      const std::uint8_t rule = below(2) == 0 ? kDroppable : std::uint8_t{0};
-      outbox.push(runs.add(rule, frozen(content), Form::raw, {.rule = rule}));
-      model.push(frames_of(content),
-                 rule == kDroppable ? Model::Kind::droppable : Model::Kind::fixed);
-      ++pushed;
+      both.push(text, below(2) == 0);
     } else if (what < 6) {
-      const int key = static_cast<int>(below(5));
-      const Range range = runs.add(7, frozen(content), Form::raw, {.rule = kDroppable},
-                                   static_cast<std::uint64_t>(key) + 1);
-      ended += outbox.push_newest(range).deliveries;
-      model.push_newest(frames_of(content), key);
-      ++pushed;
+      both.push_newest(text, static_cast<int>(below(5)));
     } else if (what < 9) {
-      outbox.write(
-          [&](webshocket::protocol::Buffer& out) { out.append(framed(content, kFragment)); });
-      model.push(frames_of(content), Model::Kind::own);
+      both.write(text);
     } else if (what == 9) {
-      const std::string control(below(100), 'c');
-      outbox.push_ahead(control_of(control, runs));
-      model.push_ahead(framed(control));
+      both.push_ahead(below(100));
     } else if (what == 10) {
-      const std::size_t bytes = below(2'000);
-      const auto dropped = outbox.drop_oldest(
-          bytes, [](const Run& run) { return run.handling().rule == kDroppable; });
-      ended += dropped.deliveries;
-      REQUIRE(dropped.bytes == model.drop_oldest(bytes));
+      REQUIRE(both.drop_oldest(below(2'000)));
     } else if (what == 11) {
-      if (below(30) == 0) {
-        ended += outbox.drop_unsent().deliveries;
-        model.drop_unsent();
-      } else {
-        runs.end_turn();
-        outbox.detach();
-      }
+      below(30) == 0 ? both.drop_unsent() : both.detach();
+    } else if (what == 12) {
+      below(4) == 0 ? both.keep_newest() : both.push_keyed(text, static_cast<int>(below(5)));
     } else {
-      const std::string offered = front(outbox, below(6));
-      const std::size_t sent = offered.empty() ? 0 : below(offered.size() + 1);
-      ended += outbox.consume(sent, true).deliveries;
-      model.consume(sent);
+      both.consume(below(6), random());
     }
-    REQUIRE(outbox.empty() == model.frames.empty());
-    REQUIRE(pushed == ended + outbox.tally().deliveries);
-    if (step % 16 != 0) continue;
-    const std::string all = model.all();
-    REQUIRE(outbox.bytes() == all.size());
-    REQUIRE(front(outbox, 1'000) == all.substr(0, front(outbox, 1'000).size()));
+    REQUIRE(both.same_counts());
+    if (step % 16 == 0) REQUIRE(both.same_bytes());
   }
-  outbox.reset(1000);
-  runs.end_turn();
-  CHECK(runs.bytes() == 0);
+  CHECK(both.leaves_nothing());
 }
