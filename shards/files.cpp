@@ -86,8 +86,8 @@ HttpResponse read_file(const std::string& folder, std::string_view path) {
   const fs::path root = fs::canonical(folder, error);
   if (error) return not_found();
   fs::path file = fs::canonical(root / relative, error);
+  if (!error && fs::is_directory(file, error)) file = fs::canonical(file / "index.html", error);
   if (error || !is_inside(file, root)) return not_found();  // a symbolic link may lead out
-  if (fs::is_directory(file, error)) file /= "index.html";
   if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > kLargest || error) {
     return not_found();
   }

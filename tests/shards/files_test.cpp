@@ -115,6 +115,15 @@ TEST_CASE("a symbolic link does not lead out") {
   CHECK(folder.body("up/site/index.html") == "<p>hi");
 }
 
+TEST_CASE("a folder's own page may not be a link that leads out") {
+  const Folder folder;
+  fs::create_directory(folder.site() / "led");
+  fs::create_symlink(folder.site().parent_path() / "secret.txt", folder.site() / "led/index.html");
+  CHECK(folder.body("led/") == "404");
+  CHECK(folder.body("led") == "404");
+  CHECK(folder.body("led/index.html") == "404");
+}
+
 TEST_CASE("the folder itself may be a link, or end in a slash") {
   const Folder folder;
   const fs::path link = folder.site().parent_path() / "link";
