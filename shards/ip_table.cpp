@@ -1,9 +1,11 @@
 #include "shards/ip_table.hpp"
 
+#include <xxhash.h>
+
 #include <algorithm>
-#include <cstring>
-#include <functional>
-#include <string_view>
+#include <cstdint>
+
+#include "shards/random_seed.hpp"
 
 namespace webshocket::shards {
 namespace {
@@ -21,8 +23,9 @@ bool has_limits(const protocol::Address& address) noexcept {
 }  // namespace
 
 std::size_t IpTable::Hash::operator()(const Key& key) const noexcept {
-  const std::string_view bytes(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
-  return std::hash<std::string_view>()(bytes) + key.family;
+  // Who has many networks could choose those that collide.
+  static const std::uint64_t seed = random_seed();
+  return XXH3_64bits_withSeed(key.bytes.data(), key.bytes.size(), seed) + key.family;
 }
 
 void IpTable::Stripe::sweep(TimePoint now) {
