@@ -55,10 +55,10 @@ def open_as(form=JSON, who=0, deflate=0):
 
 
 def burst():
-    """Publishes, with keys and without, to those who have subscribed to a."""
-    parts = [act(CHANNELS, 0), turns(), step("pause_reading", 0, 0)]
-    for size, key in itertools.product((5, 6, 7), range(3)):
-        parts += [act(SPREAD, size + 16 * key % 32), act(SPREAD, size)]
+    """Publishes, with a key and without, to who has subscribed to a, or to all."""
+    parts = [act(CHANNELS, 0), act(CHANNELS, 7), turns(), step("pause_reading", 0, 0)]
+    for size, _ in itertools.product((5, 6, 7), range(3)):
+        parts += [act(SPREAD, 40 + size), act(SPREAD, size), act(SPREAD, 16 + size)]
     return b"".join(parts) + turns()
 
 
@@ -163,6 +163,11 @@ def seeds():
     for cut in range(1, 60, 7):
         yield f"split_{cut}", options() + open_as(MSGPACK) + step("hold") + step("call", 0, LONG, 4 + 16 * 5) + step(
             "ping", 0, 3) + (step("release", 0, cut) + turns()) * 4 + step("release", 0, 255) + turns()
+    for how in (250, 251):
+        yield f"inflated_{how}", options(b0=1) + open_as(deflate=1) + step("frame", 0, 130, how) * 3 + turns(3)
+    yield "asked_for_all", options() + open_as() + act(CHANNELS, 0) + act(CHANNELS, 7) + turns() + act(OTHER, 5) + act(
+        OTHER, 3) + turns()
+    yield "continue", options() + step("http", 0, 5, 2) + step("http", 0, 5, 3) + turns(2)
     yield "half_closed", options() + open_as() + step("call", 0, SLEEP_30) + step("end_output") + turns() + step(
         "advance", 0, MS_100)
     yield "reset", options(b9=small) + open_as() + step("pause_reading") + act(SEND, 7) + turns() + step(

@@ -40,6 +40,8 @@ class Stranger {
   /// Bytes of which nothing is known.
   void feed_raw(std::string_view bytes);
   void request(const std::string& head_and_body, bool is_head);
+  /// More of the last one.
+  void go_on(std::string_view body) { feed(body); }
   /// An upgrade that asks for that format.
   void upgrade(const std::string& request, Format format);
   /// A whole legal frame; `first_byte` is FIN, RSV1 and opcode.
