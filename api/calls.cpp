@@ -65,7 +65,7 @@ void Call::end_rpc() noexcept {
       error_ = respond_exception(*connection_, *method_, call_id_, coroutine_->promise().error,
                                  is_stream);
     } else if (is_stream) {
-      ConnectionAccess::respond(*connection_, call_id_, nullptr, std::nullopt, true, true);
+      respond_end(*connection_, call_id_);
     } else {
       try {
         coroutine_->result(*this);
@@ -151,8 +151,8 @@ void Calls::start_rpc(Connection& connection, std::shared_ptr<const RpcMethod> m
 }
 
 void Calls::start(Connection* connection, Task<void> task, TaskDone done, const Label& label) {
-  auto* call = new Call(*this, hub_, label, connection,
-                        std::make_unique<TaskCoroutine<void>>(std::move(task)));
+  auto coroutine = std::make_unique<TaskCoroutine<void>>(std::move(task));
+  auto* call = new Call(*this, hub_, label, connection, std::move(coroutine));
   call->done_ = std::move(done);
   add(*call);
   call->run_on();

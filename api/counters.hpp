@@ -70,6 +70,7 @@ struct Counters {
   Counter protocol_errors;
   Counter handler_errors;
   Counter predicate_errors;
+  Counter allocation_failures;
   Counter slow_callbacks;
   Counter pings_unanswered;
   Counter outbox_bytes;

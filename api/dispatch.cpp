@@ -1,6 +1,7 @@
 #include "api/dispatch.hpp"
 
 #include <cstdint>
+#include <new>
 #include <string>
 #include <typeinfo>
 #include <utility>
@@ -122,7 +123,7 @@ class RpcDispatch final : private ResultSink {
   bool is_stream_ = false;
 };
 
-void dispatch_rpc(Handler& handler, Connection& connection, RpcRequest request) noexcept {
+void dispatch_rpc(Handler& handler, Connection& connection, RpcRequest request) {
   Hub& hub = ConnectionAccess::hub(connection);
   if (request.method == "__abort__") {
     if (!request.args.empty() && request.args.front().is_string()) {
@@ -164,7 +165,7 @@ void start_event(Connection& connection, const Label& event, Task<void> task) {
 
 }  // namespace
 
-void dispatch(Handler& handler, Connection& connection, const Packet& packet) noexcept {
+void dispatch(Handler& handler, Connection& connection, const Packet& packet) {
   if (packet.source == PacketSource::rpc) {
     if (const RpcRequest* request = packet.request()) {
       return dispatch_rpc(handler, connection, *request);
@@ -186,7 +187,7 @@ void dispatch(Handler& handler, Connection& connection, const Packet& packet) no
 }
 
 bool refuse_call(const Handler& handler, Connection& connection, const Packet& packet,
-                 RpcErrorCode code, std::string_view text) noexcept {
+                 RpcErrorCode code, std::string_view text) {
   const RpcRequest* request = packet.request();
   if (packet.source != PacketSource::rpc || request == nullptr || is_abort(packet)) return false;
   Counters& counters = ConnectionAccess::hub(connection).counters();
@@ -256,7 +257,7 @@ bool is_abort(const Packet& packet) noexcept {
   return packet.source == PacketSource::rpc && request != nullptr && request->method == "__abort__";
 }
 
-std::string describe_exception(std::exception_ptr error) noexcept {
+std::string describe_exception(std::exception_ptr error) {
   try {
     std::rethrow_exception(std::move(error));
   } catch (const std::exception& exception) {
@@ -268,12 +269,11 @@ std::string describe_exception(std::exception_ptr error) noexcept {
   }
 }
 
-RpcErrorCode respond_exception(Connection& connection, const RpcMethod& method,
-                               std::string_view call_id, std::exception_ptr error,
-                               bool is_stream) noexcept {
-  Hub& hub = ConnectionAccess::hub(connection);
+namespace {
+
+RpcErrorCode describe_failure(const Hub& hub, const RpcMethod& method,
+                              const std::exception_ptr& error, bool is_stream, std::string& text) {
   RpcErrorCode code = RpcErrorCode::internal_server_error;
-  std::string text;
   try {
     std::rethrow_exception(error);
   } catch (const RpcError& exception) {
@@ -299,10 +299,40 @@ RpcErrorCode respond_exception(Connection& connection, const RpcMethod& method,
   } else if (code == RpcErrorCode::internal_server_error) {
     text = "Server error (" + text + (text == "internal" ? ")" : "");
   }
-  // An empty text arrives as null: that is how the wire has it.
-  ConnectionAccess::respond(connection, call_id, text.empty() ? Payload(nullptr) : Payload(text),
-                            code, is_stream, is_stream);
   return code;
+}
+
+/// An answer that cannot be given: the client must not wait for it.
+void lack_memory(Connection& connection) noexcept {
+  ConnectionAccess::hub(connection).counters().allocation_failures.add();
+  connection.close(CloseCode::internal_error, "out of memory");
+}
+
+}  // namespace
+
+RpcErrorCode respond_exception(Connection& connection, const RpcMethod& method,
+                               std::string_view call_id, std::exception_ptr error,
+                               bool is_stream) noexcept {
+  try {
+    std::string text;
+    const RpcErrorCode code =
+        describe_failure(ConnectionAccess::hub(connection), method, error, is_stream, text);
+    // An empty text arrives as null: that is how the wire has it.
+    ConnectionAccess::respond(connection, call_id, text.empty() ? Payload(nullptr) : Payload(text),
+                              code, is_stream, is_stream);
+    return code;
+  } catch (const std::bad_alloc&) {
+    lack_memory(connection);
+    return RpcErrorCode::internal_server_error;
+  }
+}
+
+void respond_end(Connection& connection, std::string_view call_id) noexcept {
+  try {
+    ConnectionAccess::respond(connection, call_id, nullptr, std::nullopt, true, true);
+  } catch (const std::bad_alloc&) {
+    lack_memory(connection);
+  }
 }
 
 std::optional<RpcErrorCode> respond_value(Connection& connection, const RpcMethod& method,
@@ -330,8 +360,9 @@ void after_call(Connection& connection, const RpcMethod& method, std::string_vie
     ConnectionAccess::handler(connection).after_rpc(call, outcome);
   } catch (...) {
     ConnectionAccess::hub(connection).counters().handler_errors.add();
-    ConnectionAccess::hub(connection)
-        .log(LogLevel::error, "after_rpc failed: " + describe_exception(std::current_exception()));
+    log_if_possible(ConnectionAccess::hub(connection), LogLevel::error, [] {
+      return "after_rpc failed: " + describe_exception(std::current_exception());
+    });
   }
 }
 
@@ -339,7 +370,8 @@ void event_failed(Connection& connection, std::string_view event,
                   std::exception_ptr error) noexcept {
   Hub& hub = ConnectionAccess::hub(connection);
   hub.counters().handler_errors.add();
-  hub.log(LogLevel::error, std::string(event) + " failed: " + describe_exception(std::move(error)));
+  log_if_possible(hub, LogLevel::error,
+                  [&] { return std::string(event) + " failed: " + describe_exception(error); });
   connection.close(CloseCode::internal_error, "internal error");
 }
 
@@ -348,8 +380,7 @@ void predicate_failed(const Connection& connection, const Predicate& predicate,
   Hub& hub = ConnectionAccess::hub(connection);
   hub.counters().predicate_errors.add();
   hub.log_gate().say(hub, LogTopic::predicate, LogLevel::error, [&] {
-    return "the predicate " + predicate.to_string() +
-           " failed: " + describe_exception(std::move(error));
+    return "the predicate " + predicate.to_string() + " failed: " + describe_exception(error);
   });
 }
 

@@ -14,12 +14,12 @@
 namespace webshocket::detail {
 
 /// A packet from a client. Everything the handler throws ends in here.
-void dispatch(Handler& handler, Connection& connection, const Packet& packet) noexcept;
+void dispatch(Handler& handler, Connection& connection, const Packet& packet);
 
 /// Answers a call with an error instead of running it. False if the packet is no call: an abort is
 /// none.
 bool refuse_call(const Handler& handler, Connection& connection, const Packet& packet,
-                 RpcErrorCode code, std::string_view text) noexcept;
+                 RpcErrorCode code, std::string_view text);
 
 /// A message of a raw connection.
 void dispatch_raw(Handler& handler, Connection& connection, std::span<const std::byte> message,
@@ -37,7 +37,11 @@ void dispatch_disconnect(Handler& handler, Connection& connection) noexcept;
 /// Whether the packet cancels a stream: it is served also while calls have to wait.
 bool is_abort(const Packet& packet) noexcept;
 
+/// The last word of a stream that has ended well.
+void respond_end(Connection& connection, std::string_view call_id) noexcept;
+
 /// Answers an RPC call that threw, and logs what is no `RpcError`. Returns the error's code.
+/// Without memory for the answer the connection is closed with 1011; the same of `respond_end`.
 RpcErrorCode respond_exception(Connection& connection, const RpcMethod& method,
                                std::string_view call_id, std::exception_ptr error,
                                bool is_stream) noexcept;
@@ -59,6 +63,6 @@ void predicate_failed(const Connection& connection, const Predicate& predicate,
                       std::exception_ptr error) noexcept;
 
 /// "std::runtime_error: boom", for the log.
-std::string describe_exception(std::exception_ptr error) noexcept;
+std::string describe_exception(std::exception_ptr error);
 
 }  // namespace webshocket::detail

@@ -9,6 +9,7 @@
 #include "api/calls.hpp"
 #include "api/counters.hpp"
 #include "api/dispatch.hpp"
+#include "api/log_gate.hpp"
 #include "api/working.hpp"
 
 namespace webshocket {
@@ -169,8 +170,9 @@ void Handler::spawn(Task<void> task) {
     } catch (const Cancelled&) {  // NOLINT(bugprone-empty-catch): the shard stops
     } catch (...) {
       hub.counters().handler_errors.add();
-      hub.log(LogLevel::error,
-              "a spawned task failed: " + detail::describe_exception(std::current_exception()));
+      detail::log_if_possible(hub, LogLevel::error, [] {
+        return "a spawned task failed: " + detail::describe_exception(std::current_exception());
+      });
     }
   });
 }
@@ -191,8 +193,9 @@ Task<void> repeat(detail::Hub& hub, std::shared_ptr<bool> running, std::chrono::
       function();
     } catch (...) {
       hub.counters().handler_errors.add();
-      hub.log(LogLevel::error,
-              "a timer's function failed: " + detail::describe_exception(std::current_exception()));
+      detail::log_if_possible(hub, LogLevel::error, [] {
+        return "a timer's function failed: " + detail::describe_exception(std::current_exception());
+      });
     }
     if (!*running) co_return;
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,15 @@
 #include "api/token_bucket.hpp"
 
 namespace webshocket::detail {
+
+/// `make` returns the line. There is none if there is no memory for it.
+template <class Make>
+void log_if_possible(const Hub& hub, LogLevel level, Make&& make) noexcept {
+  try {
+    hub.log(level, std::forward<Make>(make)());
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the counters tell of it
+  }
+}
 
 /// What is said of the same kind counts together.
 enum class LogTopic : std::uint8_t { predicate, turned_away, tls, proxy };
@@ -22,7 +32,7 @@ class LogGate {
  public:
   /// `make` returns the line; it is not called for one that is left out.
   template <class Make>
-  void say(const Hub& hub, LogTopic topic, LogLevel level, Make&& make) {
+  void say(const Hub& hub, LogTopic topic, LogLevel level, Make&& make) noexcept {
     constexpr TokenRate kRate{1, 20};
     Gate& gate = gates_[static_cast<std::size_t>(topic)];
     if (!gate.bucket.take(kRate, hub.now())) {
@@ -30,9 +40,11 @@ class LogGate {
       return;
     }
     const std::uint64_t more = std::exchange(gate.left_out, 0);
-    std::string line = std::forward<Make>(make)();
-    if (more != 0) line += " (and " + std::to_string(more) + " more before)";
-    hub.log(level, line);
+    log_if_possible(hub, level, [&] {
+      std::string line = std::forward<Make>(make)();
+      if (more != 0) line += " (and " + std::to_string(more) + " more before)";
+      return line;
+    });
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -134,11 +135,16 @@ void Acceptor::admit(Socket socket, const shards::Address& remote) {
 void Acceptor::hand_over() {
   for (std::size_t shard = 0; shard < accepted_.size(); ++shard) {
     if (accepted_[shard].empty()) continue;
-    const auto accepted = std::make_shared<std::vector<shards::Adoption>>();
-    accepted->swap(accepted_[shard]);
-    site_.bus->post_control(shard, [accepted] {
-      for (shards::Adoption& adoption : *accepted) here().adopt(std::move(adoption));
-    });
+    try {
+      const auto accepted = std::make_shared<std::vector<shards::Adoption>>();
+      accepted->swap(accepted_[shard]);
+      site_.bus->post_control(shard, [accepted] {
+        for (shards::Adoption& adoption : *accepted) here().adopt(std::move(adoption));
+      });
+    } catch (const std::bad_alloc&) {
+      counters_.errors.fetch_add(1, std::memory_order_relaxed);
+      accepted_[shard].clear();  // hangs up
+    }
   }
 }
 

@@ -44,7 +44,7 @@ void ClientSession::update_room() {
   end(std::move(senders));
 }
 
-void ClientSession::on_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+void ClientSession::on_message(Opcode opcode, std::span<const std::byte> message) {
   messages_received_.add();
   try {
     if (form_ == shards::Form::raw) {
@@ -60,6 +60,8 @@ void ClientSession::on_message(Opcode opcode, std::span<const std::byte> message
     const auto outcome = calls_.answer(packet, message.size());
     if (outcome == ClientCalls::Outcome::unwanted) answers_unwanted_.add();
     if (outcome == ClientCalls::Outcome::unexpected) abort_stream(packet.response()->call_id);
+  } catch (const std::bad_alloc&) {
+    throw;  // whoever waits for it must not wait in vain
   } catch (...) {
     log(LogLevel::error,
         "a message was lost: " + webshocket::detail::describe_exception(std::current_exception()));

@@ -152,7 +152,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
 
   // At home: the connection.
   void on_open() noexcept override;
-  void on_message(Opcode opcode, std::span<const std::byte> message) noexcept override;
+  void on_message(Opcode opcode, std::span<const std::byte> message) override;
   bool must_wait() const noexcept override { return backlog_.must_wait(); }
   void on_flushed() noexcept override { update_room(); }
   void on_leaving(const shards::ClientEnding& ending) noexcept override;

@@ -65,6 +65,7 @@ constexpr Field kFields[] = {
     {&detail::Counters::protocol_errors, &Stats::Shard::protocol_errors},
     {&detail::Counters::handler_errors, &Stats::Shard::handler_errors},
     {&detail::Counters::predicate_errors, &Stats::Shard::predicate_errors},
+    {&detail::Counters::allocation_failures, &Stats::Shard::allocation_failures},
     {&detail::Counters::slow_callbacks, &Stats::Shard::slow_callbacks},
     {&detail::Counters::pings_unanswered, &Stats::Shard::pings_unanswered},
     {&detail::Counters::outbox_bytes, &Stats::Shard::outbox_bytes},

@@ -1,5 +1,6 @@
 #include "protocol/http_head.hpp"
 
+#include <new>
 #include <utility>
 
 namespace webshocket::protocol {
@@ -8,27 +9,38 @@ struct HttpHeadParser::Callbacks {
   static HttpHeadParser& self(http_parser* parser) noexcept {
     return *static_cast<HttpHeadParser*>(parser->data);
   }
+  // No exception may pass through a parser in C: it stops, and `parse` throws.
+  template <class Step>
+  static int guard(HttpHeadParser& head, Step&& step) noexcept {
+    try {
+      step();
+      return 0;
+    } catch (const std::bad_alloc&) {
+      head.lacks_memory_ = true;
+      return 1;
+    }
+  }
   static int url(http_parser* parser, const char* at, std::size_t size) noexcept {
-    self(parser).target_.append(at, size);
-    return 0;
+    HttpHeadParser& head = self(parser);
+    return guard(head, [&] { head.target_.append(at, size); });
   }
   static int status(http_parser* parser, const char* at, std::size_t size) noexcept {
-    self(parser).reason_.append(at, size);
-    return 0;
+    HttpHeadParser& head = self(parser);
+    return guard(head, [&] { head.reason_.append(at, size); });
   }
   static int name(http_parser* parser, const char* at, std::size_t size) noexcept {
     HttpHeadParser& head = self(parser);
-    auto& headers = head.fields_.headers;
-    if (headers.empty() || head.in_value_) headers.emplace_back();
-    head.in_value_ = false;
-    headers.back().name.append(at, size);
-    return 0;
+    return guard(head, [&] {
+      auto& headers = head.fields_.headers;
+      if (headers.empty() || head.in_value_) headers.emplace_back();
+      head.in_value_ = false;
+      headers.back().name.append(at, size);
+    });
   }
   static int value(http_parser* parser, const char* at, std::size_t size) noexcept {
     HttpHeadParser& head = self(parser);
     head.in_value_ = true;
-    head.fields_.headers.back().value.append(at, size);
-    return 0;
+    return guard(head, [&] { head.fields_.headers.back().value.append(at, size); });
   }
   static int complete(http_parser* parser) noexcept {
     self(parser).parsed_ = true;
@@ -105,6 +117,7 @@ void HttpHeadParser::parse(std::span<const std::byte> bytes) {
   if (bytes.empty() || HTTP_PARSER_ERRNO(&parser_) != HPE_OK) return;
   const std::size_t parsed = http_parser_execute(
       &parser_, &Callbacks::kSettings, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (lacks_memory_) throw std::bad_alloc();
   if (HTTP_PARSER_ERRNO(&parser_) != HPE_OK) {
     refuse_parsed();
   } else if (parsed != bytes.size() || parsed_ != (line_ == Line::done)) {

@@ -84,6 +84,7 @@ class HttpHeadParser {
   char previous_ = 0;
   bool in_value_ = false;
   bool parsed_ = false;
+  bool lacks_memory_ = false;
 };
 
 }  // namespace webshocket::protocol

@@ -20,7 +20,7 @@ namespace webshocket::protocol {
 /// the builder's arena. Numbers without fraction and exponent are integers while 64 bits hold them,
 /// all others are real. Never recurses.
 bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
-               detail::DocumentBuilder& builder, std::string_view& why) noexcept;
+               detail::DocumentBuilder& builder, std::string_view& why);
 
 /// Appends one value without spaces. Binary data becomes base64, NaN and infinities null, keys of
 /// any type strings; text that is not UTF-8 is sent with U+FFFD in place of what is wrong. An ext

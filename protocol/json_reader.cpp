@@ -263,7 +263,7 @@ std::string_view explain(rapidjson::ParseErrorCode code) noexcept {
 }  // namespace
 
 bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
-               detail::DocumentBuilder& builder, std::string_view& why) noexcept try {
+               detail::DocumentBuilder& builder, std::string_view& why) {
   if (message.size() > kLargest) {
     why = "the message is larger than 4 GiB";
     return false;
@@ -283,9 +283,6 @@ bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
   why = !handler.why().empty() ? handler.why()
         : result.IsError()     ? explain(result.Code())
                                : "text after the value";
-  return false;
-} catch (...) {
-  why = "out of memory";
   return false;
 }
 

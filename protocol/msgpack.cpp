@@ -202,7 +202,7 @@ void put_negative(Buffer& out, std::int64_t value) {
 }  // namespace
 
 bool read_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
-                  detail::DocumentBuilder& builder, std::string_view& why) noexcept try {
+                  detail::DocumentBuilder& builder, std::string_view& why) {
   if (message.size() > kLargest) {
     why = "the message is larger than 4 GiB";
     return false;
@@ -222,9 +222,6 @@ bool read_msgpack(std::span<const std::byte> message, const DecodeLimits& limits
           : message.empty()                ? "the message is empty"
                                            : "the message ends within a value";
   }
-  return false;
-} catch (...) {
-  why = "out of memory";
   return false;
 }
 

@@ -19,7 +19,7 @@ namespace webshocket::protocol {
 /// one value, hold text that is not UTF-8, or exceed the limits. Strings and binary data point into
 /// `message`. Never recurses, allocates nothing from a declared length.
 bool read_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
-                  detail::DocumentBuilder& builder, std::string_view& why) noexcept;
+                  detail::DocumentBuilder& builder, std::string_view& why);
 
 /// Appends one value, with the shortest header that holds it. Text that is not UTF-8 is sent with
 /// U+FFFD in place of what is wrong.

@@ -1,5 +1,6 @@
 #include "protocol/packet_codec.hpp"
 
+#include <new>
 #include <string>
 
 #include "api/document_builder.hpp"
@@ -107,7 +108,7 @@ class Relay : public Sink {
 template <class Writer>
 class KeywordWriter final : public Relay<KeywordWriter<Writer>> {
  public:
-  explicit KeywordWriter(Buffer& out) noexcept : writer_(out) {}
+  explicit KeywordWriter(Buffer& out) : writer_(out) {}
 
   bool complete() const noexcept { return ok_ && writer_.complete(); }
 
@@ -189,12 +190,14 @@ class MapWriter {
 
 /// Runs an encoder for the format. What it has appended stays only if it says true.
 template <class Encode>
-bool encode(Format format, Buffer& out, Encode&& run) noexcept {
+bool encode(Format format, Buffer& out, Encode&& run) {
   const std::size_t start = out.size();
   try {
     if (format == Format::msgpack ? run(Msgpack{}) : run(Json{})) return true;
-  } catch (...) {
-    // Thrown by a user's webshocket_write, or for want of memory: either way there is no message.
+  } catch (const std::bad_alloc&) {
+    out.resize_down(start);
+    throw;
+  } catch (...) {  // NOLINT(bugprone-empty-catch): by a user's webshocket_write
   }
   out.resize_down(start);
   return false;
@@ -251,7 +254,7 @@ bool write_packet(Dialect dialect, const Packet& packet, Buffer& out) {
 /// Bytes and strings as they are, anything else as JSON: decided by the first event.
 class RawWriter final : public Relay<RawWriter> {
  public:
-  explicit RawWriter(Buffer& out) noexcept : out_(out), json_(out) {}
+  explicit RawWriter(Buffer& out) : out_(out), json_(out) {}
 
   std::optional<Opcode> finish() const noexcept {
     if (plain_) return ok_ ? plain_ : std::nullopt;
@@ -292,7 +295,7 @@ class RawWriter final : public Relay<RawWriter> {
 };
 
 bool read_value(Format format, std::span<const std::byte> message, const DecodeLimits& limits,
-                Document& document, std::string_view& why) noexcept {
+                Document& document, std::string_view& why) {
   detail::DocumentBuilder builder(document, Strings::borrow);
   why = "a raw message is no packet";
   if (format == Format::raw) return false;
@@ -307,7 +310,7 @@ bool read_value(Format format, std::span<const std::byte> message, const DecodeL
 }  // namespace
 
 Packet decode_packet(Format format, std::span<const std::byte> message, const DecodeLimits& limits,
-                     Document& document, std::string_view* why) noexcept {
+                     Document& document, std::string_view* why) {
   Packet packet;
   std::string_view reason;
   if (!read_value(format, message, limits, document, reason) ||
@@ -322,7 +325,7 @@ Packet decode_packet(Format format, std::span<const std::byte> message, const De
 }
 
 bool encode_data(Format format, PacketSource source, std::optional<std::string_view> channel,
-                 Payload data, Buffer& out) noexcept {
+                 Payload data, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect) {
     if (!is_source(source)) return false;
     MapWriter<Dialect> map(out);
@@ -332,7 +335,7 @@ bool encode_data(Format format, PacketSource source, std::optional<std::string_v
 }
 
 bool encode_request(Format format, std::string_view method, Payload args, Payload kwargs,
-                    std::string_view call_id, Buffer& out) noexcept {
+                    std::string_view call_id, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect dialect) {
     MapWriter<Dialect> map(out);
     if (!map.member("source", number(PacketSource::rpc))) return false;
@@ -342,8 +345,7 @@ bool encode_request(Format format, std::string_view method, Payload args, Payloa
 }
 
 bool encode_response(Format format, std::string_view call_id, Payload response,
-                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end,
-                     Buffer& out) noexcept {
+                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect dialect) {
     MapWriter<Dialect> map(out);
     if (!map.member("source", number(PacketSource::rpc))) return false;
@@ -352,11 +354,11 @@ bool encode_response(Format format, std::string_view call_id, Payload response,
   });
 }
 
-bool encode_packet(Format format, const Packet& packet, Buffer& out) noexcept {
+bool encode_packet(Format format, const Packet& packet, Buffer& out) {
   return encode(format, out, [&](auto dialect) { return write_packet(dialect, packet, out); });
 }
 
-bool encode_value(Format format, Payload value, Buffer& out) noexcept {
+bool encode_value(Format format, Payload value, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect) {
     typename Dialect::Writer writer(out);
     value.write(writer);
@@ -364,7 +366,7 @@ bool encode_value(Format format, Payload value, Buffer& out) noexcept {
   });
 }
 
-std::optional<Opcode> encode_raw(Payload data, Buffer& out) noexcept {
+std::optional<Opcode> encode_raw(Payload data, Buffer& out) {
   std::optional<Opcode> opcode;
   encode(Format::raw, out, [&](auto) {
     RawWriter writer(out);

@@ -28,32 +28,31 @@
 
 namespace webshocket::protocol {
 
-/// One pass. Never fails: what cannot be decoded is {source: unknown, data: the raw bytes}, and
-/// `why` (if asked for; a literal) says what is wrong, empty for a packet. Everything borrows from
-/// `message` and from `document`, which is cleared first.
+/// One pass. Throws `std::bad_alloc`, and else never fails: what cannot be decoded is {source:
+/// unknown, data: the raw bytes}, and `why` (if asked for; a literal) says what is wrong, empty for
+/// a packet. Everything borrows from `message` and from `document`, which is cleared first.
 Packet decode_packet(Format format, std::span<const std::byte> message, const DecodeLimits& limits,
-                     Document& document, std::string_view* why = nullptr) noexcept;
+                     Document& document, std::string_view* why = nullptr);
 
 // All encoders append to `out`, in compact spelling. False, and `out` unchanged, if the format
-// cannot hold the value, if the value's own `webshocket_write` throws or does not make one value,
-// or if memory runs out.
+// cannot hold the value, or if the value's own `webshocket_write` throws or does not make one
+// value. The same if they throw `std::bad_alloc`.
 
 bool encode_data(Format format, PacketSource source, std::optional<std::string_view> channel,
-                 Payload data, Buffer& out) noexcept;
+                 Payload data, Buffer& out);
 
 /// False too if `args` is not one array or `kwargs` not one map with string keys. An empty call id
 /// is left out, and the receiver makes one.
 bool encode_request(Format format, std::string_view method, Payload args, Payload kwargs,
-                    std::string_view call_id, Buffer& out) noexcept;
+                    std::string_view call_id, Buffer& out);
 
 bool encode_response(Format format, std::string_view call_id, Payload response,
-                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end,
-                     Buffer& out) noexcept;
+                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end, Buffer& out);
 
-bool encode_packet(Format format, const Packet& packet, Buffer& out) noexcept;
+bool encode_packet(Format format, const Packet& packet, Buffer& out);
 
 /// A value alone, no packet around it.
-bool encode_value(Format format, Payload value, Buffer& out) noexcept;
+bool encode_value(Format format, Payload value, Buffer& out);
 
 /// What a string or bytes are on a raw connection, where they lie: `show(opcode, bytes)` is called
 /// once, unless the payload is something else. Text that is no UTF-8 is shown repaired.
@@ -74,6 +73,6 @@ bool show_raw(Payload data, Show&& show) {
 
 /// For `Format::raw`: bytes as BINARY, a string as TEXT, any other value as JSON TEXT. Nothing
 /// where the other encoders return false.
-std::optional<Opcode> encode_raw(Payload data, Buffer& out) noexcept;
+std::optional<Opcode> encode_raw(Payload data, Buffer& out);
 
 }  // namespace webshocket::protocol

@@ -71,7 +71,7 @@ int ClientConnection::connect_socket() noexcept {
   return ::connect(socket_.fd(), opening.remote.get(), opening.remote.size) == 0 ? 0 : errno;
 }
 
-void ClientConnection::on_connecting() noexcept {
+void ClientConnection::on_connecting() {
   if (tls_ == nullptr) {
     int error = 0;
     socklen_t size = sizeof error;
@@ -92,7 +92,7 @@ void ClientConnection::on_connecting() noexcept {
   if (tls_ != nullptr && tls_->holds_input() && phase_ == Phase::http) read_once();
 }
 
-void ClientConnection::say_request() noexcept {
+void ClientConnection::say_request() {
   auto& request = handshake_->opening.request;
   std::array<std::byte, 16> random;
   protocol::draw_random(random);
@@ -103,7 +103,7 @@ void ClientConnection::say_request() noexcept {
   if (!written) fail_opening("the host or the path cannot stand in an HTTP request", true);
 }
 
-void ClientConnection::take_http(std::span<const std::byte> input) noexcept {
+void ClientConnection::take_http(std::span<const std::byte> input) {
   using Status = protocol::HttpReplyReader::Status;
   switch (handshake_->reader.feed(input)) {
     case Status::incomplete:
@@ -152,7 +152,7 @@ void ClientConnection::give_up(std::string_view complaint) noexcept {
   cut_off();
 }
 
-void ClientConnection::on_late() noexcept {
+void ClientConnection::on_late() {
   if (phase_ == Phase::closing) return doom();
   std::string_view wanted = "answer";
   if (phase_ == Phase::connecting) wanted = tls_ == nullptr ? "connection" : "TLS handshake";
@@ -160,21 +160,21 @@ void ClientConnection::on_late() noexcept {
                false);
 }
 
-void ClientConnection::on_end_of_input() noexcept {
+void ClientConnection::on_end_of_input() {
   if (phase_ != Phase::http) return Endpoint::on_end_of_input();
   using Status = protocol::HttpReplyReader::Status;
   if (handshake_->reader.end_of_input() == Status::complete) return take_reply({});
   fail_opening(std::string(kEarlyEnd), false);
 }
 
-void ClientConnection::on_reset() noexcept {
+void ClientConnection::on_reset() {
   // What the server said before that is still there.
   while (reading_ && phase_ != Phase::doomed && read_once()) {
   }
   doom(ECONNRESET);
 }
 
-void ClientConnection::on_send_failed(int error) noexcept {
+void ClientConnection::on_send_failed(int error) {
   // Why the server wants no request may be what it said before it hung up.
   phase_ == Phase::http ? on_reset() : doom(error);
 }
@@ -184,13 +184,15 @@ void ClientConnection::on_send_failed(int error) noexcept {
 void ClientConnection::send(Opcode opcode, std::span<const std::byte> message,
                             std::size_t fragment_size, Compress choice) noexcept {
   if (phase_ != Phase::open) return;
-  const Body body = body_of(message, choice);
-  write([&](protocol::Buffer& out) {
-    protocol::write_message(out, opcode, body.bytes, fragment_size, mask(), body.compressed);
+  guard([&] {
+    const Body body = body_of(message, choice);
+    write([&](protocol::Buffer& out) {
+      protocol::write_message(out, opcode, body.bytes, fragment_size, mask(), body.compressed);
+    });
   });
 }
 
-void ClientConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+void ClientConnection::take_message(Opcode opcode, std::span<const std::byte> message) {
   owner_->on_message(opcode, message);
 }
 
@@ -198,7 +200,7 @@ void ClientConnection::go_on_reading() noexcept {
   if (phase_ == Phase::open && !reading_) reactor_.mark_going(*this);
 }
 
-void ClientConnection::go_on() noexcept {
+void ClientConnection::go_on() {
   awaits_end_of_turn = false;
   if (phase_ == Phase::doomed) return free_if_done();
   if (phase_ == Phase::closing || (phase_ == Phase::open && !must_stop_reading())) {
@@ -206,13 +208,13 @@ void ClientConnection::go_on() noexcept {
   }
 }
 
-void ClientConnection::on_flushed() noexcept {
+void ClientConnection::on_flushed() {
   if (phase_ == Phase::open) owner_->on_flushed();
 }
 
 // --- the end ----------------------------------------------------------------------------------
 
-void ClientConnection::take_close(CloseCode code, std::string_view reason) noexcept {
+void ClientConnection::take_close(CloseCode code, std::string_view reason) {
   if (!close_sent_) {
     ending_.code = code;
     ending_.reason = reason;
@@ -228,7 +230,7 @@ void ClientConnection::on_closing(CloseCode code, std::string_view reason) noexc
   owner_->on_leaving(ending_);
 }
 
-void ClientConnection::finish() noexcept {
+void ClientConnection::finish() {
   // The server hangs up first, so that the waiting that TCP wants after that is not this end's.
   if (!close_received_) Endpoint::finish();
 }

@@ -43,11 +43,11 @@ class ClientConnection final : public Endpoint {
    public:
     virtual ~Owner() = default;
     virtual void on_open() noexcept = 0;
-    virtual void on_message(Opcode opcode, std::span<const std::byte> message) noexcept = 0;
+    virtual void on_message(Opcode opcode, std::span<const std::byte> message) = 0;
     /// Whether nothing more is to be read for now; `go_on_reading()` ends that.
     virtual bool must_wait() const noexcept = 0;
     /// The outbox has got smaller.
-    virtual void on_flushed() noexcept = 0;
+    virtual void on_flushed() = 0;
     /// It was open, and is no more: one of the two has said CLOSE.
     virtual void on_leaving(const ClientEnding& ending) noexcept = 0;
     /// The last call. The connection frees itself.
@@ -81,7 +81,7 @@ class ClientConnection final : public Endpoint {
   /// The owner need not wait any more.
   void go_on_reading() noexcept;
 
-  void go_on() noexcept override;
+  void go_on() override;
   void bury() noexcept override;
 
  private:
@@ -91,25 +91,25 @@ class ClientConnection final : public Endpoint {
 
   const EndpointRules& rules() const noexcept override { return rules_; }
   protocol::MaskSource mask() noexcept override { return keys_; }
-  void on_connecting() noexcept override;
-  void take_http(std::span<const std::byte> input) noexcept override;
-  void take_message(Opcode opcode, std::span<const std::byte> message) noexcept override;
-  void take_close(CloseCode code, std::string_view reason) noexcept override;
+  void on_connecting() override;
+  void take_http(std::span<const std::byte> input) override;
+  void take_message(Opcode opcode, std::span<const std::byte> message) override;
+  void take_close(CloseCode code, std::string_view reason) override;
   bool must_stop_reading() const noexcept override { return owner_->must_wait(); }
-  void on_end_of_input() noexcept override;
-  void on_reset() noexcept override;
-  void on_send_failed(int error) noexcept override;
-  void on_flushed() noexcept override;
-  void finish() noexcept override;
+  void on_end_of_input() override;
+  void on_reset() override;
+  void on_send_failed(int error) override;
+  void on_flushed() override;
+  void finish() override;
   void on_closing(CloseCode code, std::string_view reason) noexcept override;
   void on_doomed(int error) noexcept override;
-  void on_late() noexcept override;
+  void on_late() override;
   void count_received(std::size_t bytes) noexcept override { owner_->count_received(bytes); }
   void count_sent(std::size_t bytes) noexcept override { owner_->count_sent(bytes); }
 
   /// 0, or errno.
   int connect_socket() noexcept;
-  void say_request() noexcept;
+  void say_request();
   void take_reply(std::span<const std::byte> rest);
   void fail_opening(std::string complaint, bool is_final, int http_status = 0) noexcept;
 

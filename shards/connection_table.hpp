@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include <webshocket/types.hpp>
@@ -14,8 +15,12 @@ class ConnectionTable {
  public:
   std::size_t size() const noexcept { return size_; }
 
-  void insert(TcpConnection& connection) {
+  /// For one more: `insert` needs no memory then.
+  void make_room() {
     if ((size_ + 1) * 4 > slots_.size() * 3) resize(slots_.empty() ? 16 : slots_.size() * 2);
+  }
+  /// REQUIRES: there is room.
+  void insert(TcpConnection& connection) noexcept {
     place(connection);
     ++size_;
   }
@@ -45,7 +50,11 @@ class ConnectionTable {
     }
     slots_[hole] = nullptr;
     --size_;
-    if (slots_.size() > 64 && size_ * 8 < slots_.size()) resize(slots_.size() / 2);
+    if (slots_.size() <= 64 || size_ * 8 >= slots_.size()) return;
+    try {
+      resize(slots_.size() / 2);
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it stays as it is
+    }
   }
 
   /// `f` must not insert or erase.

@@ -26,10 +26,12 @@ std::chrono::nanoseconds spread_heartbeat(std::chrono::nanoseconds interval,
   return interval - interval / 10 / kSteps * step;
 }
 
-Endpoint::Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept
-    : phase_(phase), reactor_(reactor), socket_(std::move(socket)), heard_(reactor.now()) {}
+Endpoint::Endpoint(Reactor& reactor, Socket socket, Phase phase)
+    : phase_(phase), reactor_(reactor), socket_(std::move(socket)), heard_(reactor.now()) {
+  reactor.has_come();
+}
 
-Endpoint::~Endpoint() = default;
+Endpoint::~Endpoint() { reactor_.has_gone(); }
 
 // --- the socket -------------------------------------------------------------------------------
 
@@ -71,7 +73,7 @@ void Endpoint::pause_reading(std::chrono::nanoseconds delay) noexcept {
   set_deadline(delay);
 }
 
-void Endpoint::end_pause() noexcept {
+void Endpoint::end_pause() {
   is_paused_ = false;
   // The silence was ours.
   heard_ = reactor_.now();
@@ -80,7 +82,7 @@ void Endpoint::end_pause() noexcept {
   reactor_.mark_going(*this);  // to read, if nothing else forbids it
 }
 
-void Endpoint::on_ready(std::uint32_t events) noexcept {
+void Endpoint::take_events(std::uint32_t events) {
   if (phase_ == Phase::doomed) return;
   if (phase_ == Phase::connecting) return on_connecting();
   if ((events & Poll::kFailed) != 0) return on_reset();
@@ -98,10 +100,10 @@ void Endpoint::on_ready(std::uint32_t events) noexcept {
   if (has_input && reading_ && phase_ != Phase::doomed) read_once();
 }
 
-void Endpoint::on_reset() noexcept { doom(ECONNRESET); }
-void Endpoint::on_send_failed(int error) noexcept { doom(error); }
+void Endpoint::on_reset() { doom(ECONNRESET); }
+void Endpoint::on_send_failed(int error) { doom(error); }
 
-bool Endpoint::read_once() noexcept {
+bool Endpoint::read_once() {
   std::span<std::byte> buffer = reactor_.read_buffer();
   if (const std::size_t burst = rules().receive_burst; burst != 0) {
     buffer = buffer.first(std::clamp(burst, kLeastRead, buffer.size()));
@@ -151,7 +153,7 @@ ssize_t Endpoint::through_tls(Call&& call) noexcept {
   return result;
 }
 
-bool Endpoint::shake_hands() noexcept {
+bool Endpoint::shake_hands() {
   const ssize_t result = tls_->handshake();
   if (result == 0) return true;
   if (result == -EAGAIN) {
@@ -162,7 +164,7 @@ bool Endpoint::shake_hands() noexcept {
   return false;
 }
 
-void Endpoint::on_end_of_input() noexcept {
+void Endpoint::on_end_of_input() {
   if (phase_ == Phase::open) flush();
   doom();
 }
@@ -206,18 +208,18 @@ void Endpoint::free_if_done() noexcept {
 
 // --- frames -----------------------------------------------------------------------------------
 
-void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) noexcept {
-  phase_ = Phase::open;
-  if (outbox_ != nullptr) outbox_->begin_frames();
+void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) {
   if (terms) {
     deflate_ =
         std::make_unique<protocol::PerMessageDeflate>(*terms, rules().role, rules().compression);
   }
+  phase_ = Phase::open;
+  if (outbox_ != nullptr) outbox_->begin_frames();
   heard_ = reactor_.now();
   set_deadline(ping_interval());
 }
 
-void Endpoint::take_frames(std::span<std::byte> input) noexcept {
+void Endpoint::take_frames(std::span<std::byte> input) {
   const EndpointRules& limits = rules();
   if (reader_ == nullptr) reader_ = reactor_.lend_reader(*this, limits.role);
   std::size_t inflated = 0;
@@ -250,7 +252,7 @@ void Endpoint::hold_back(std::span<const std::byte> input) {
   if (phase_ == Phase::open && !reactor_.inbound_fits()) close_for_inbound();
 }
 
-void Endpoint::take_held_back() noexcept {
+void Endpoint::take_held_back() {
   const std::unique_ptr<protocol::Buffer> input = std::exchange(held_back_, nullptr);
   set_reading(true);
   if (input == nullptr) return;
@@ -258,7 +260,7 @@ void Endpoint::take_held_back() noexcept {
   take_frames(input->span());
 }
 
-void Endpoint::settle_reader(bool has_message) noexcept {
+void Endpoint::settle_reader(bool has_message) {
   if (reader_ == nullptr || phase_ == Phase::doomed) return;
   const std::size_t before = std::exchange(reader_->counted, reader_->frames.buffered());
   const bool fits = reactor_.take_inbound(before, reader_->counted);
@@ -273,15 +275,24 @@ void Endpoint::settle_reader(bool has_message) noexcept {
 
 void Endpoint::message_is_late() noexcept {
   if (phase_ != Phase::open) return;
-  // The delay is ours.
-  if (!reading_) return reactor_.start_timer(*reader_, rules().message_timeout);
+  if (!reading_) {
+    // The delay is ours.
+    return guard([this] { reactor_.start_timer(*reader_, rules().message_timeout); });
+  }
   reactor_.counters().messages_timed_out.add();
   close_in_message(CloseCode::policy_violation, "The message takes too long (message_timeout)");
 }
 
-void Endpoint::close_for_inbound() noexcept {
+void Endpoint::close_for_inbound() {
   count_protocol_error();
   close_in_message(CloseCode::try_again_later, "inbound_total_limit reached");
+}
+
+void Endpoint::out_of_memory() noexcept {
+  if (phase_ == Phase::doomed) return;
+  reactor_.counters().allocation_failures.add();
+  if (phase_ != Phase::open) return doom(ENOMEM);
+  close_in_message(CloseCode::internal_error, "out of memory");
 }
 
 void Endpoint::close_in_message(CloseCode code, std::string_view reason) noexcept {
@@ -295,7 +306,7 @@ void Endpoint::close_in_message(CloseCode code, std::string_view reason) noexcep
 
 void LentReader::fire() noexcept { owner->message_is_late(); }
 
-void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
+void Endpoint::take_event(const protocol::FrameEvent& event) {
   using Kind = protocol::FrameEvent::Kind;
   switch (event.kind) {
     case Kind::need_more:
@@ -331,7 +342,7 @@ void Endpoint::take_event(const protocol::FrameEvent& event) noexcept {
   }
 }
 
-void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
+void Endpoint::take_close(CloseCode code, std::string_view reason) {
   close_received_ = true;
   finish_after_flush_ = true;
   if (!close_sent_) {
@@ -346,7 +357,11 @@ void Endpoint::take_close(CloseCode code, std::string_view reason) noexcept {
 void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
   if (phase_ != Phase::open) return;
   close_sent_ = true;
-  write([&](protocol::Buffer& out) { protocol::write_close(out, code, reason, mask()); });
+  try {
+    write([&](protocol::Buffer& out) { protocol::write_close(out, code, reason, mask()); });
+  } catch (const std::bad_alloc&) {
+    return doom(ENOMEM);
+  }
   phase_ = Phase::closing;
   on_closing(code, reason);
   if (held_back_ != nullptr) reactor_.mark_going(*this);  // for the peer's CLOSE behind it
@@ -355,7 +370,7 @@ void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
   set_deadline(rules().close_timeout);
 }
 
-void Endpoint::fail(CloseCode code, std::string_view reason) noexcept {
+void Endpoint::fail(CloseCode code, std::string_view reason) {
   count_protocol_error();
   begin_close(code, reason);
   finish_after_flush_ = true;
@@ -366,15 +381,21 @@ void Endpoint::fail(CloseCode code, std::string_view reason) noexcept {
 void Endpoint::set_deadline(std::chrono::nanoseconds delay) noexcept {
   if (phase_ == Phase::doomed) return;
   if (delay <= std::chrono::nanoseconds(0)) return reactor_.stop_timer(*this);
-  reactor_.start_timer(*this, delay);
+  try {
+    reactor_.start_timer(*this, delay);
+  } catch (const std::bad_alloc&) {
+    doom(ENOMEM);
+  }
 }
 
 void Endpoint::fire() noexcept {
-  if (phase_ == Phase::open) return is_paused_ ? end_pause() : check_heartbeat();
-  on_late();
+  guard([this] {
+    if (phase_ == Phase::open) return is_paused_ ? end_pause() : check_heartbeat();
+    on_late();
+  });
 }
 
-void Endpoint::check_heartbeat() noexcept {
+void Endpoint::check_heartbeat() {
   const EndpointRules& limits = rules();
   const std::chrono::nanoseconds interval = ping_interval();
   if (!reading_) {

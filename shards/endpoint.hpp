@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -64,11 +65,20 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// Both ends have agreed on compression.
   bool is_deflating() const noexcept { return deflate_ != nullptr; }
   void shut_down(CloseCode code, std::string_view reason) noexcept { begin_close(code, reason); }
+  /// Runs `step`. If that lacks memory this end is given up, and nobody else notices.
+  template <class Step>
+  void guard(Step&& step) noexcept {
+    try {
+      step();
+    } catch (const std::bad_alloc&) {
+      out_of_memory();
+    }
+  }
   /// Cuts it off: `bury` follows at the end of the turn. `error` is an errno, if that is why.
   void doom(int error = 0) noexcept;
   /// The same, after one try to say what it has been given to say.
   void cut_off() noexcept {
-    flush();
+    guard([this] { flush(); });
     doom();
   }
 
@@ -85,11 +95,11 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// Writes what the socket takes.
   void flush_turn() noexcept;
   /// The socket has not taken all: what is left should not keep much more memory alive than it is.
-  void detach_outbox();
+  void detach_outbox() noexcept;
   /// Goes on with what had to wait.
-  virtual void go_on() noexcept = 0;
+  virtual void go_on() = 0;
   /// Goes on with the TLS handshake: its turn has come.
-  virtual void go_on_securing() noexcept {}
+  virtual void go_on_securing() {}
   /// The message that it is in should be complete by now.
   void message_is_late() noexcept;
   /// The last step of a doomed one: lets go of everything.
@@ -103,7 +113,7 @@ class Endpoint : private webshocket::detail::TimerNode {
  protected:
   enum class Phase : std::uint8_t { connecting, http, deciding, open, closing, doomed };
 
-  Endpoint(Reactor& reactor, Socket socket, Phase phase) noexcept;
+  Endpoint(Reactor& reactor, Socket socket, Phase phase);
   virtual ~Endpoint();
 
   // --- what the two ends do differently ---------------------------------------------------------
@@ -112,29 +122,29 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// A server's frames are not masked.
   virtual protocol::MaskSource mask() noexcept { return {}; }
   /// The socket is ready while the phase is `connecting`.
-  virtual void on_connecting() noexcept {}
+  virtual void on_connecting() {}
   /// Input in the phases before `open`.
-  virtual void take_http(std::span<const std::byte> input) noexcept = 0;
-  virtual void take_message(Opcode opcode, std::span<const std::byte> message) noexcept = 0;
-  virtual void take_close(CloseCode code, std::string_view reason) noexcept;
+  virtual void take_http(std::span<const std::byte> input) = 0;
+  virtual void take_message(Opcode opcode, std::span<const std::byte> message) = 0;
+  virtual void take_close(CloseCode code, std::string_view reason);
   /// Whether what comes next must wait, in front of the parser and in the socket.
   virtual bool must_stop_reading() const noexcept = 0;
-  virtual void on_end_of_input() noexcept;
+  virtual void on_end_of_input();
   /// The socket has failed, and the loop says no more of it.
-  virtual void on_reset() noexcept;
-  virtual void on_send_failed(int error) noexcept;
+  virtual void on_reset();
+  virtual void on_send_failed(int error);
   /// The socket has not taken all: the rest waits until it says that it takes more.
-  virtual void on_stuck() noexcept {}
+  virtual void on_stuck() {}
   /// The outbox has got smaller; it may be gone.
-  virtual void on_flushed() noexcept = 0;
+  virtual void on_flushed() = 0;
   /// The last word has been sent.
-  virtual void finish() noexcept;
+  virtual void finish();
   /// It has said CLOSE: open no more.
   virtual void on_closing(CloseCode code, std::string_view reason) noexcept = 0;
   /// It is lost.
   virtual void on_doomed(int error) noexcept = 0;
   /// The deadline of a phase other than `open` has passed.
-  virtual void on_late() noexcept { doom(); }
+  virtual void on_late() { doom(); }
   virtual bool is_held() const noexcept { return false; }
   /// Differs from one end to the next.
   virtual std::uint64_t heartbeat_seed() const noexcept {
@@ -155,9 +165,9 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// Does not read the socket for so long, while it is open.
   void pause_reading(std::chrono::nanoseconds delay) noexcept;
   /// False when there was nothing to read.
-  bool read_once() noexcept;
+  bool read_once();
   /// A step of the TLS handshake. True once it has succeeded; if it fails, this end is doomed.
-  bool shake_hands() noexcept;
+  bool shake_hands();
   void free_if_done() noexcept;
   /// The end of `bury`: frees itself now, or when nobody holds it any more.
   void let_go() noexcept;
@@ -165,12 +175,12 @@ class Endpoint : private webshocket::detail::TimerNode {
   // --- frames -----------------------------------------------------------------------------------
 
   /// From here on it speaks frames, compressed ones too if `terms` say so.
-  void begin_frames(const std::optional<protocol::DeflateTerms>& terms) noexcept;
-  void take_frames(std::span<std::byte> input) noexcept;
+  void begin_frames(const std::optional<protocol::DeflateTerms>& terms);
+  void take_frames(std::span<std::byte> input);
   /// Input that was held back is parsed, and the socket is read again.
-  void take_held_back() noexcept;
+  void take_held_back();
   /// The reactor keeps too much input already.
-  void close_for_inbound() noexcept;
+  void close_for_inbound();
   bool holds_back() const noexcept { return held_back_ != nullptr; }
 
   // --- output -----------------------------------------------------------------------------------
@@ -198,7 +208,7 @@ class Endpoint : private webshocket::detail::TimerNode {
     if (outbox_ == nullptr || burst_.run) begin_outbox();
     return *outbox_;
   }
-  void settle_burst() noexcept {
+  void settle_burst() {
     if (burst_.run) move_burst_to_outbox();
   }
   /// Compressed, if that has been agreed on and is worth it; it must be sent then, or
@@ -227,14 +237,16 @@ class Endpoint : private webshocket::detail::TimerNode {
       protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
     });
   }
-  void flush() noexcept;
+  void flush();
   /// What was dropped of shared runs.
-  Tally drop_unsent() noexcept;
+  Tally drop_unsent();
   void begin_close(CloseCode code, std::string_view reason) noexcept;
   /// Closes for what the peer did wrong.
-  void fail(CloseCode code, std::string_view reason) noexcept;
+  void fail(CloseCode code, std::string_view reason);
 
   void set_deadline(std::chrono::nanoseconds delay) noexcept;
+  /// Something could not be done for want of memory. Closes with 1011, if that can be.
+  void out_of_memory() noexcept;
 
   Phase phase_;
   // Side by side, as a fan-out looks at nothing else.
@@ -265,19 +277,22 @@ class Endpoint : private webshocket::detail::TimerNode {
   Poll poll_;
 
  private:
-  void on_ready(std::uint32_t events) noexcept;
+  void on_ready(std::uint32_t events) noexcept {
+    guard([this, events] { take_events(events); });
+  }
+  void take_events(std::uint32_t events);
   ssize_t receive(std::span<std::byte> into) noexcept;
   ssize_t send(std::span<iovec> parts) noexcept;
   template <class Call>
   ssize_t through_tls(Call&& call) noexcept;
-  void take_event(const protocol::FrameEvent& event) noexcept;
+  void take_event(const protocol::FrameEvent& event);
   /// It waits, in front of the parser.
   void hold_back(std::span<const std::byte> input);
   /// `has_message`: one has ended in this input.
-  void settle_reader(bool has_message) noexcept;
+  void settle_reader(bool has_message);
   /// What follows cannot be told apart any more.
   void close_in_message(CloseCode code, std::string_view reason) noexcept;
-  void end_pause() noexcept;
+  void end_pause();
   void has_written(std::size_t own_bytes_before) noexcept {
     reactor_.count_outbox(own_bytes_before, outbox_->own_bytes());
     if (!is_dirty) reactor_.mark_dirty(*this);
@@ -286,19 +301,19 @@ class Endpoint : private webshocket::detail::TimerNode {
   std::chrono::nanoseconds ping_interval() const noexcept {
     return spread_heartbeat(rules().ping_interval, heartbeat_seed());
   }
-  void check_heartbeat() noexcept;
+  void check_heartbeat();
   void begin_outbox();
   void push_ahead(const Range& frame);
-  void move_burst_to_outbox() noexcept;
+  void move_burst_to_outbox();
   Body deflated(std::span<const std::byte> message, Compress choice);
   void write_large(Opcode opcode, const Body& body, std::size_t fragment_size);
   /// How much of it the socket has taken.
-  std::size_t send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size) noexcept;
-  void flush_burst() noexcept;
+  std::size_t send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size);
+  void flush_burst();
   /// Where the burst lies in the page file; nothing if that is not worth it.
   FilePart part_of_burst() noexcept;
   void consume(std::size_t count) noexcept;
-  void has_flushed() noexcept;
+  void has_flushed();
   /// What waits will never be sent.
   void discard_burst() noexcept;
 

@@ -18,9 +18,9 @@ void Endpoint::begin_outbox() {
 
 void Endpoint::push_ahead(const Range& frame) { outbox().push_ahead(frame); }
 
-void Endpoint::move_burst_to_outbox() noexcept {
+void Endpoint::move_burst_to_outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
-  outbox_->push({std::move(burst_.run), burst_.begin, burst_.end});
+  outbox_->push({burst_.run, burst_.begin, burst_.end});
   burst_ = {};
 }
 
@@ -45,15 +45,19 @@ void Endpoint::write_large(Opcode opcode, const Body& body, std::size_t fragment
   }
   Outbox& to = outbox();
   const std::size_t before = to.own_bytes();
-  to.write([&](protocol::Buffer& out) {
-    protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
-  });
+  try {
+    to.write([&](protocol::Buffer& out) {
+      protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
+    });
+  } catch (const std::bad_alloc&) {
+    if (sent != 0) doom(ENOMEM);  // in the middle of a frame there is nothing more to say
+    throw;
+  }
   if (sent != 0) to.consume(sent, true);
   has_written(before);
 }
 
-std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
-                                   std::size_t fragment_size) noexcept {
+std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body, std::size_t fragment_size) {
   constexpr std::size_t kMostFrames = 64;
   std::array<std::array<std::byte, protocol::FrameHeader::kMaxSize>, kMostFrames> headers;
   const std::span<iovec> parts = reactor_.parts();
@@ -79,7 +83,7 @@ std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body,
   return static_cast<std::size_t>(sent);
 }
 
-Tally Endpoint::drop_unsent() noexcept {
+Tally Endpoint::drop_unsent() {
   settle_burst();
   if (outbox_ == nullptr) return {};
   const std::size_t own = outbox_->own_bytes();
@@ -98,16 +102,22 @@ void Endpoint::discard_burst() noexcept {
 void Endpoint::flush_turn() noexcept {
   is_dirty = false;
   if (phase_ == Phase::doomed) return free_if_done();
-  // A socket that has said that it takes no more says so when it does.
-  wants_write_ ? settle_burst() : flush();
-  if (outbox_ != nullptr) reactor_.mark_stuck(*this);
+  guard([this] {
+    // A socket that has said that it takes no more says so when it does.
+    wants_write_ ? settle_burst() : flush();
+    if (outbox_ != nullptr) reactor_.mark_stuck(*this);
+  });
 }
 
-void Endpoint::detach_outbox() {
-  if (outbox_ != nullptr) outbox_->detach();
+void Endpoint::detach_outbox() noexcept {
+  if (outbox_ == nullptr) return;
+  try {
+    outbox_->detach();
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it is there to save memory
+  }
 }
 
-void Endpoint::flush() noexcept {
+void Endpoint::flush() {
   if (burst_.run && outbox_ == nullptr && tls_ == nullptr) return flush_burst();
   settle_burst();
   if (outbox_ == nullptr) return;
@@ -153,7 +163,7 @@ FilePart Endpoint::part_of_burst() noexcept {
 }
 
 // With nothing in front of it no outbox is needed, unless the socket leaves a part.
-void Endpoint::flush_burst() noexcept {
+void Endpoint::flush_burst() {
   const std::size_t size = burst_.end - burst_.begin;
   ssize_t sent = reactor_.page_file().send(socket_.fd(), part_of_burst());
   if (sent == -EINVAL) sent = socket_.send({burst_.run->data() + burst_.begin, size});
@@ -171,7 +181,7 @@ void Endpoint::flush_burst() noexcept {
   has_flushed();
 }
 
-void Endpoint::has_flushed() noexcept {
+void Endpoint::has_flushed() {
   const bool wants_write = outbox_ != nullptr;
   if (wants_write != wants_write_) {
     wants_write_ = wants_write;
@@ -190,7 +200,7 @@ void Endpoint::cut_off_unread() noexcept {
   doom(ETIMEDOUT);
 }
 
-void Endpoint::finish() noexcept {
+void Endpoint::finish() {
   if (close_received_) return doom();
   // What we said last must not be lost in a reset by input that we have not read: half-close, and
   // read on until the peer has closed too, or the deadline is there.

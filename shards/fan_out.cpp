@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <new>
 
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
@@ -33,11 +34,22 @@ class Giver {
  private:
   // Not for each: the walk past those before it is to stay short.
   [[gnu::noinline]] std::size_t Outcome::*give(TcpConnection& connection) {
-    const Piece* piece = piece_in(webshocket::detail::ConnectionAccess::form(connection));
-    if (piece == nullptr) return &Outcome::passed_over;
-    last_ = piece;
-    if (connection.extend(*piece)) return &Outcome::delivered;
-    switch (connection.deliver(*piece)) {
+    try {
+      const Piece* piece = piece_in(webshocket::detail::ConnectionAccess::form(connection));
+      if (piece == nullptr) return &Outcome::passed_over;
+      last_ = piece;
+      return connection.extend(*piece) ? &Outcome::delivered
+                                       : outcome_of(connection.deliver(*piece));
+    } catch (const std::bad_alloc&) {
+      // Who is not told so would never know what is lacking.
+      if (!connection.is_open()) return &Outcome::passed_over;
+      connection.out_of_memory();
+      return &Outcome::lost;
+    }
+  }
+
+  static std::size_t Outcome::*outcome_of(Given given) noexcept {
+    switch (given) {
       case Given::taken:
         return &Outcome::delivered;
       case Given::dropped:
@@ -88,11 +100,13 @@ bool Shard::receive(const Delivery& delivery) noexcept {
 }
 
 void Shard::hold(std::shared_ptr<const Delivery> delivery) {
-  if (draining_) {
-    deliver(*delivery);
-  } else {
-    ticks_.add(std::move(delivery));
+  if (!draining_) {
+    try {
+      return ticks_.add(delivery);
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): sooner, then
+    }
   }
+  deliver(*delivery);
 }
 
 Outcome Shard::deliver(const Delivery& delivery) noexcept {
@@ -113,12 +127,16 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
       }
     }
   };
-  if (delivery.predicate.empty()) {
-    walk(give);
-  } else {
-    walk([&](TcpConnection& connection) {
-      delivery.predicate(connection) ? give(connection) : give.pass_over();
-    });
+  try {
+    if (delivery.predicate.empty()) {
+      walk(give);
+    } else {
+      walk([&](TcpConnection& connection) {
+        delivery.predicate(connection) ? give(connection) : give.pass_over();
+      });
+    }
+  } catch (const std::bad_alloc&) {  // to find out who it is for
+    counters_.allocation_failures.add();
   }
   count(give.outcome());
   return give.outcome();
@@ -133,13 +151,17 @@ Outcome Shard::deliver_to_one(const Delivery& delivery) noexcept {
   const Form form =
       delivery.message->given_as(webshocket::detail::ConnectionAccess::form(*connection));
   if (delivery.message->frames(form).empty()) return kPassedOver;
-  if (connection->deliver(delivery.message, form) != Given::taken) return {.dropped = 1};
+  bool is_taken = false;
+  connection->guard(
+      [&] { is_taken = connection->deliver(delivery.message, form) == Given::taken; });
+  if (!is_taken) return {.dropped = 1};
   counters_.messages_sent.add();
   return {.delivered = 1};
 }
 
 void Shard::count(const Outcome& outcome) noexcept {
-  counters_.deliveries.add(outcome.delivered + outcome.dropped);
+  counters_.deliveries.add(outcome.delivered + outcome.dropped + outcome.lost);
+  counters_.dropped_disconnect.add(outcome.lost);
   counters_.messages_sent.add(outcome.delivered);
 }
 

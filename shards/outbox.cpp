@@ -25,15 +25,14 @@ Tally Outbox::tally() const noexcept {
 }
 
 void Outbox::push(const Range& range) {
-  bytes_ += range.size();
-  if (!empty()) {
-    Item& last = items_.back();
-    if (last.run.get() == range.run.get() && last.end == range.begin && last.key == Run::kNoKey) {
-      last.end = range.end;
-      return;
-    }
+  Item* const last = empty() ? nullptr : &items_.back();
+  if (last != nullptr && last->run.get() == range.run.get() && last->end == range.begin &&
+      last->key == Run::kNoKey) {
+    last->end = range.end;
+  } else {
+    items_.push_back({range.run, range.begin, range.end});
   }
-  items_.push_back({range.run, range.begin, range.end});
+  bytes_ += range.size();
 }
 
 Tally Outbox::push_newest(const Range& range) {
@@ -44,10 +43,11 @@ Tally Outbox::push_newest(const Range& range) {
 }
 
 void Outbox::index_newest() {
-  newest_ = std::make_unique<Newest>();
+  auto newest = std::make_unique<Newest>();
   for (std::size_t i = first_; i < items_.size(); ++i) {
-    if (items_[i].key != Run::kNoKey) (*newest_)[items_[i].key] = erased_ + i;
+    if (items_[i].key != Run::kNoKey) (*newest)[items_[i].key] = erased_ + i;
   }
+  newest_ = std::move(newest);
 }
 
 Tally Outbox::append_newest(const Range& range) {
@@ -60,17 +60,30 @@ Tally Outbox::append_newest(const Range& range) {
       begin = end;
       continue;
     }
-    if (Item* const older = find_newest(key)) {
-      dropped += older->tally(older->end);
-      bytes_ -= older->size();
-      *older = {};
-      ++emptied_;
-    }
     items_.push_back({range.run, begin, end, key});
-    (*newest_)[key] = erased_ + items_.size() - 1;
+    dropped += replace_newest(key);
     bytes_ += end - begin;
     begin = end;
   }
+  return dropped;
+}
+
+Tally Outbox::replace_newest(std::uint64_t key) {
+  const std::uint64_t newest = erased_ + items_.size() - 1;
+  try {
+    if (newest_->try_emplace(key, newest).second) return {};
+  } catch (...) {
+    items_.pop_back();
+    throw;
+  }
+  Tally dropped;
+  if (Item* const older = find_newest(key)) {
+    dropped = older->tally(older->end);
+    bytes_ -= older->size();
+    *older = {};
+    ++emptied_;
+  }
+  newest_->find(key)->second = newest;
   return dropped;
 }
 
@@ -88,6 +101,7 @@ std::size_t Outbox::first_free() const noexcept {
 }
 
 std::size_t Outbox::split(std::size_t offset) {
+  items_.reserve(items_.size() + 2);  // from here on nothing fails, nor in what follows
   std::size_t i = first_;
   for (; offset != 0; ++i) {
     const std::size_t size = items_[i].size();

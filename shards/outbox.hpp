@@ -57,8 +57,13 @@ class Outbox {
   template <class Write>
   void write(Write&& write) {
     const std::size_t before = own_.size();
-    write(own_);
-    push_own(before, own_.size() - before);
+    try {
+      write(own_);
+      push_own(before, own_.size() - before);
+    } catch (...) {
+      own_.resize_down(before);
+      throw;
+    }
   }
   /// Splits what was pushed, as far as `may(run)` says so, in the same way. What was dropped.
   template <class May>
@@ -150,6 +155,8 @@ class Outbox {
   std::size_t first_free() const noexcept;
   void index_newest();
   Tally append_newest(const Range& range);
+  /// The last item is the newest of `key`: the one before it goes.
+  Tally replace_newest(std::uint64_t key);
   static bool is_control(const Item& item) noexcept;
   /// What begun messages and frames leave no choice of.
   std::size_t fixed() const noexcept { return begun_ > frame_rest_ ? begun_ : frame_rest_; }
@@ -182,18 +189,30 @@ Tally Outbox::keep_newest(May&& may) {
     return {};
   }
   const std::vector<Item> items(items_.begin() + static_cast<std::ptrdiff_t>(begin), items_.end());
+  const std::size_t bytes = bytes_;
+  const std::size_t emptied = emptied_;
   items_.resize(begin);
   detached_ = std::min(detached_, begin);
-  index_newest();
   Tally dropped;
-  for (const Item& item : items) {
-    if (wanted(item)) {
-      bytes_ -= item.size();
-      dropped += append_newest({item.run, item.begin, item.end});
-    } else {
-      items_.push_back(item);
-      if (item.key != Run::kNoKey) (*newest_)[item.key] = erased_ + items_.size() - 1;
+  try {
+    index_newest();
+    for (const Item& item : items) {
+      if (wanted(item)) {
+        bytes_ -= item.size();
+        dropped += append_newest({item.run, item.begin, item.end});
+      } else {
+        items_.push_back(item);
+        if (item.key != Run::kNoKey) (*newest_)[item.key] = erased_ + items_.size() - 1;
+      }
     }
+  } catch (...) {
+    // As it was: there was room for it.
+    items_.resize(begin);
+    items_.insert(items_.end(), items.begin(), items.end());
+    bytes_ = bytes;
+    emptied_ = emptied;
+    newest_.reset();
+    throw;
   }
   close_gaps();
   return dropped;
@@ -201,6 +220,7 @@ Tally Outbox::keep_newest(May&& may) {
 
 template <class May>
 Tally Outbox::drop_oldest(std::size_t bytes, May&& may) {
+  items_.reserve(items_.size() + 1);  // from here on nothing fails
   Tally dropped;
   std::size_t ahead = 0;  // of the item, from the front
   for (std::size_t i = first_; i < items_.size() && dropped.bytes < bytes; ++i) {

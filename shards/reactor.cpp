@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -13,6 +15,20 @@
 #include "shards/endpoint.hpp"
 
 namespace webshocket::shards {
+namespace {
+
+/// For the next who is lent one. False, and it is gone, if there is no memory to remember it.
+template <class Lent>
+bool keep(std::vector<std::unique_ptr<Lent>>& spare, std::unique_ptr<Lent> lent) noexcept {
+  try {
+    spare.push_back(std::move(lent));
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+}  // namespace
 
 Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget,
                  std::chrono::nanoseconds slow_turn)
@@ -56,7 +72,7 @@ void Reactor::take_back(std::unique_ptr<LentReader> reader, protocol::Role role)
   auto& readers = readers_[static_cast<std::size_t>(role)];
   if (readers.size() >= kReadersKept) return;
   reader->frames.reset();
-  readers.push_back(std::move(reader));
+  keep(readers, std::move(reader));
 }
 
 std::unique_ptr<Outbox> Reactor::lend_outbox() {
@@ -72,8 +88,8 @@ void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
   outbox->stop_watching(*this);
   if (outboxes_.size() >= kOutboxesKept) return;
   outbox->reset(kOutboxMemoryKept - outbox_memory_kept_);
-  outbox_memory_kept_ += outbox->memory();
-  outboxes_.push_back(std::move(outbox));
+  const std::size_t memory = outbox->memory();
+  if (keep(outboxes_, std::move(outbox))) outbox_memory_kept_ += memory;
 }
 
 bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
@@ -83,24 +99,36 @@ bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
 
 // --- the turn ---------------------------------------------------------------------------------
 
-void Reactor::mark_dirty(Endpoint& endpoint) {
-  if (std::exchange(endpoint.is_dirty, true)) return;
-  dirty_.push_back(&endpoint);
+void Reactor::mark(std::vector<Endpoint*>& list, bool& is_there, Endpoint& endpoint) noexcept {
+  if (is_there) return;
+  try {
+    list.push_back(&endpoint);
+    is_there = true;
+  } catch (const std::bad_alloc&) {
+    counters_.allocation_failures.add();
+    endpoint.doom(ENOMEM);
+  }
 }
 
-void Reactor::mark_going(Endpoint& endpoint) {
-  if (std::exchange(endpoint.awaits_end_of_turn, true)) return;
-  going_.push_back(&endpoint);
+void Reactor::mark_dirty(Endpoint& endpoint) noexcept { mark(dirty_, endpoint.is_dirty, endpoint); }
+
+void Reactor::mark_going(Endpoint& endpoint) noexcept {
+  mark(going_, endpoint.awaits_end_of_turn, endpoint);
+}
+
+void Reactor::mark_next_turn(Endpoint& endpoint) noexcept {
+  mark(next_turn_, endpoint.awaits_end_of_turn, endpoint);
 }
 
 void Reactor::mark_securing(Endpoint& endpoint, bool has_begun) {
-  if (std::exchange(endpoint.awaits_securing, true)) return;
+  if (endpoint.awaits_securing) return;
   (has_begun ? begun_securing_ : new_securing_).add(endpoint);
+  endpoint.awaits_securing = true;
 }
 
-void Reactor::mark_next_turn(Endpoint& endpoint) {
-  if (std::exchange(endpoint.awaits_end_of_turn, true)) return;
-  next_turn_.push_back(&endpoint);
+void Reactor::has_come() {
+  if (doomed_.capacity() <= endpoints_) doomed_.reserve(std::max<std::size_t>(64, 2 * endpoints_));
+  ++endpoints_;
 }
 
 void Reactor::on_wake(std::uint32_t) noexcept {
@@ -122,7 +150,10 @@ void Reactor::run_controls() noexcept {
 
 void Reactor::end_turn() noexcept {
   if (inbox_left_) drain_inbox();
-  going_.insert(going_.end(), next_turn_.begin(), next_turn_.end());
+  for (Endpoint* endpoint : next_turn_) {
+    endpoint->awaits_end_of_turn = false;
+    mark_going(*endpoint);
+  }
   next_turn_.clear();
   const auto now = Clock::now();
   while (timers_.fire_one(now)) {
@@ -168,7 +199,9 @@ void Reactor::run_round() {
   }
   // The lists are walked by index: a step may append to any of them.
   const std::size_t going = going_.size();
-  for (std::size_t i = 0; i < going; ++i) going_[i]->go_on();
+  for (std::size_t i = 0; i < going; ++i) {
+    going_[i]->guard([&] { going_[i]->go_on(); });
+  }
   going_.erase(going_.begin(), going_.begin() + static_cast<std::ptrdiff_t>(going));
   send_off();
   const std::size_t dirty = dirty_.size();
@@ -198,7 +231,7 @@ void Reactor::run_securing() noexcept {
   do {
     Endpoint& endpoint = (begun_securing_.empty() ? new_securing_ : begun_securing_).take();
     endpoint.awaits_securing = false;
-    endpoint.go_on_securing();
+    endpoint.guard([&] { endpoint.go_on_securing(); });
   } while (has_securing() &&
            (securing_budget_.count() == 0 || Clock::now() - begin < securing_budget_));
   counters_.tls_handshakes_waiting.set(begun_securing_.size() + new_securing_.size());
@@ -206,7 +239,9 @@ void Reactor::run_securing() noexcept {
 
 void Reactor::report(std::string_view what, const std::exception_ptr& error) noexcept {
   counters_.handler_errors.add();
-  log(LogLevel::error, std::string(what) + ": " + webshocket::detail::describe_exception(error));
+  webshocket::detail::log_if_possible(*this, LogLevel::error, [&] {
+    return std::string(what) + ": " + webshocket::detail::describe_exception(error);
+  });
 }
 
 void Reactor::set_alarm(Clock::time_point now) noexcept {
@@ -238,11 +273,22 @@ void Reactor::give_back_memory() noexcept {
   outboxes_.shrink_to_fit();
   outbox_memory_kept_ = 0;
   for (auto& readers : readers_) readers.clear();
-  for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_, &doomed_}) list->shrink_to_fit();
+  for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_}) list->shrink_to_fit();
+  fit_doomed();
   timers_.shrink();
 #ifdef __GLIBC__
   ::malloc_trim(0);
 #endif
+}
+
+void Reactor::fit_doomed() noexcept {
+  if (!doomed_.empty()) return;
+  try {
+    std::vector<Endpoint*> smaller;
+    smaller.reserve(endpoints_);
+    doomed_.swap(smaller);
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): as it is, it has room
+  }
 }
 
 void Reactor::evict_guests() noexcept {

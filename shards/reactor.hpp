@@ -132,18 +132,22 @@ class Reactor : public webshocket::detail::Hub {
   void take_back(std::unique_ptr<Outbox> outbox) noexcept;
 
   /// It has output: written at the end of the turn.
-  void mark_dirty(Endpoint& endpoint);
+  void mark_dirty(Endpoint& endpoint) noexcept;
   /// It has output that its socket does not take. By `flush_turn`.
   void mark_stuck(Endpoint& endpoint) { stuck_.push_back(&endpoint); }
   /// It goes on with what had to wait, at the end of the turn.
-  void mark_going(Endpoint& endpoint);
+  void mark_going(Endpoint& endpoint) noexcept;
   /// It goes on with its TLS handshake when those before it have: at the end of the turn, or of a
   /// later one when this turn's budget is spent. Until then nothing need be watched.
   void mark_securing(Endpoint& endpoint, bool has_begun);
   /// The same at the end of the next turn, when others have had theirs.
-  void mark_next_turn(Endpoint& endpoint);
-  /// It is buried at the end of the turn. Once.
-  void mark_doomed(Endpoint& endpoint) { doomed_.push_back(&endpoint); }
+  void mark_next_turn(Endpoint& endpoint) noexcept;
+  /// It is buried at the end of the turn. Once. Needs no memory: there was room from its beginning.
+  void mark_doomed(Endpoint& endpoint) noexcept { doomed_.push_back(&endpoint); }
+
+  /// An endpoint, to be or no more.
+  void has_come();
+  void has_gone() noexcept { --endpoints_; }
 
   /// Bytes of half-received messages, over all endpoints. False beyond the limit.
   bool take_inbound(std::size_t before, std::size_t after) noexcept;
@@ -232,6 +236,9 @@ class Reactor : public webshocket::detail::Hub {
   static constexpr int kRoundsPerTurn = 8;
   static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
+  /// Puts it into one of the lists, unless it is there. If that lacks memory it is lost.
+  void mark(std::vector<Endpoint*>& list, bool& is_there, Endpoint& endpoint) noexcept;
+  void fit_doomed() noexcept;
   void on_wake(std::uint32_t events) noexcept;
   void end_turn() noexcept;
   bool work_left() const noexcept;
@@ -254,7 +261,8 @@ class Reactor : public webshocket::detail::Hub {
   std::vector<Endpoint*> stuck_;
   std::vector<Endpoint*> going_;
   std::vector<Endpoint*> next_turn_;  ///< will be going then
-  std::vector<Endpoint*> doomed_;
+  std::vector<Endpoint*> doomed_;     ///< with room for all
+  std::size_t endpoints_ = 0;
   /// Those whose handshake has begun come first: what has been spent on them would be lost if they
   /// ran out of time behind all who are new.
   WaitingLine begun_securing_;

@@ -34,9 +34,16 @@ std::size_t Run::messages_between(std::size_t begin, std::size_t end) const noex
 }
 
 void Run::end_message(std::uint64_t key) {
-  if (key != kNoKey) keys_.resize(ends_.size(), kNoKey);
-  if (key != kNoKey || !keys_.empty()) keys_.push_back(key);
   ends_.push_back(static_cast<std::uint32_t>(own_.size()));
+  if (key != kNoKey || !keys_.empty()) {
+    try {
+      keys_.resize(ends_.size() - 1, kNoKey);
+      keys_.push_back(key);
+    } catch (...) {
+      ends_.pop_back();
+      throw;
+    }
+  }
   home_.count(*this, own_.size());
 }
 
@@ -78,7 +85,12 @@ Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& mess
   Run& to = *run.run_;
   const std::size_t begin = to.size();
   to.own_.append(frames);
-  to.end_message(key);
+  try {
+    to.end_message(key);
+  } catch (...) {
+    to.own_.resize_down(begin);
+    throw;
+  }
   return {run, begin, to.size()};
 }
 
@@ -125,6 +137,7 @@ void Runs::end_turn() noexcept {
 }
 
 RunRef& Runs::open(std::uint64_t key) {
+  if ((open_.size() + 1) * 2 > index_.size()) grow_index();
   const std::size_t mask = index_.size() - 1;
   std::size_t i = key & mask;
   for (; index_[i] != 0; i = (i + 1) & mask) {
@@ -133,7 +146,6 @@ RunRef& Runs::open(std::uint64_t key) {
   }
   open_.push_back({key, RunRef()});
   index_[i] = static_cast<std::uint32_t>(open_.size());
-  if (open_.size() * 2 > index_.size()) grow_index();
   return open_.back().run;
 }
 

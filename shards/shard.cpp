@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <future>
+#include <new>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -164,7 +165,13 @@ void Shard::adopt(Adoption adoption) noexcept {
   // Its destructor hangs up. But who was on the way from another shard has been promised a 101.
   if (draining_ && (!adoption.move || !drained_)) return;
   auto move = std::move(adoption.move);
-  auto* connection = new TcpConnection(*this, std::move(adoption));
+  TcpConnection* connection = nullptr;
+  try {
+    table_.make_room();
+    connection = new TcpConnection(*this, std::move(adoption));
+  } catch (const std::bad_alloc&) {
+    return counters_.allocation_failures.add();
+  }
   table_.insert(*connection);
   connection->start(std::move(move));
 }
@@ -224,15 +231,24 @@ void Shard::check_outbox_total() noexcept {
   if (limit == 0 || own_outbox_bytes_ + runs_.bytes() <= limit) return;
   // Rare, so that a walk over all is no loss: the longest outboxes go.
   std::vector<TcpConnection*> waiting;
-  table_.for_each([&](TcpConnection& connection) {
-    if (connection.outbox_bytes() != 0 && !connection.is_closing()) waiting.push_back(&connection);
-  });
+  const auto find_those = [&] {
+    table_.for_each([&](TcpConnection& connection) {
+      if (connection.outbox_bytes() != 0 && !connection.is_closing()) {
+        waiting.push_back(&connection);
+      }
+    });
+  };
+  try {
+    find_those();
+  } catch (const std::bad_alloc&) {
+    counters_.allocation_failures.add();  // as many as there is memory for
+  }
   std::ranges::sort(waiting, std::ranges::greater(), &TcpConnection::outbox_bytes);
   for (TcpConnection* connection : waiting) {
     if (own_outbox_bytes_ + runs_.bytes() <= limit) return;
     if (connection->is_open()) {
       counters_.slow_consumers.add();
-      connection->close_slow("outbox_total_limit reached");
+      connection->guard([&] { connection->close_slow("outbox_total_limit reached"); });
     } else {
       connection->doom();  // an answer to plain HTTP
     }

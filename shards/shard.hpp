@@ -32,9 +32,10 @@ namespace webshocket::shards {
 struct Outcome {
   std::size_t delivered = 0;
   std::size_t dropped = 0;
+  std::size_t lost = 0;         ///< for want of memory, and the connection with it
   std::size_t passed_over = 0;  ///< by the predicate, or for want of its form
 
-  std::size_t tried() const noexcept { return delivered + dropped + passed_over; }
+  std::size_t tried() const noexcept { return delivered + dropped + lost + passed_over; }
 };
 
 class Shard final : public Reactor, private Receiver {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <random>
 #include <utility>
 
+#include "api/log_gate.hpp"
 #include "api/working.hpp"
 #include "shards/random_seed.hpp"
 #include "shards/shard.hpp"
@@ -28,11 +30,12 @@ void Shard::drain(std::chrono::milliseconds timeout, std::function<void()> drain
   // The last fifth is for the closing handshakes of those whose calls did not end.
   close_all_at_ = cut_off_at_ - timeout / 5;
   table_.for_each([&](TcpConnection& connection) {
-    if (connection.is_open()) {
-      to_leave_.push_back(connection.uid());
-    } else if (!connection.is_closing()) {
-      connection.leave();
+    if (connection.is_closing()) return;
+    try {
+      if (connection.is_open()) return to_leave_.push_back(connection.uid());
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): it leaves at once, too
     }
+    connection.leave();
   });
   const auto spread = std::min(site_.config.drain_spread, timeout / 2);
   const auto pauses = static_cast<std::size_t>(spread / kPause);
@@ -72,7 +75,7 @@ void Shard::settle_stages() noexcept {
     close_all_at_ = leave_at_ = Clock::time_point::max();
     table_.for_each([&](TcpConnection& connection) {
       if (connection.is_open()) {
-        connection.shut_down(CloseCode::going_away, parting_words());
+        connection.guard([&] { connection.shut_down(CloseCode::going_away, parting_words()); });
       }
     });
   }
@@ -97,8 +100,10 @@ void Shard::settle_stages() noexcept {
 
 void Shard::on_slow_turn(std::chrono::nanoseconds took) noexcept {
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-  log(LogLevel::warning, "shard " + std::to_string(index_) + " goes on: a turn has taken " +
-                             std::to_string(milliseconds) + " ms");
+  webshocket::detail::log_if_possible(*this, LogLevel::warning, [&] {
+    return "shard " + std::to_string(index_) + " goes on: a turn has taken " +
+           std::to_string(milliseconds) + " ms";
+  });
 }
 
 void Shard::quiesce(std::function<void()> quiet) noexcept {

@@ -36,11 +36,13 @@ TcpConnection::~TcpConnection() { shard().gone(*this); }
 
 void TcpConnection::start(std::unique_ptr<Move> move) noexcept {
   if (!open_poll()) return;
-  if (move) return finish_upgrade(std::move(*move));
-  shard().counters().handshakes_pending.add();
-  set_deadline(shard().config().handshake_timeout);
-  if (shard().site().listeners[listener_].proxy_protocol) return await_proxy_header();
-  begin_securing();
+  guard([&] {
+    if (move) return finish_upgrade(std::move(*move));
+    shard().counters().handshakes_pending.add();
+    set_deadline(shard().config().handshake_timeout);
+    if (shard().site().listeners[listener_].proxy_protocol) return await_proxy_header();
+    begin_securing();
+  });
 }
 
 Shard& TcpConnection::shard() const noexcept { return static_cast<Shard&>(reactor_); }
@@ -49,7 +51,7 @@ const EndpointRules& TcpConnection::rules() const noexcept { return shard().rule
 
 // --- the socket -------------------------------------------------------------------------------
 
-void TcpConnection::on_end_of_input() noexcept {
+void TcpConnection::on_end_of_input() {
   if (phase_ == Phase::open || phase_ == Phase::http) flush();
   if (phase_ == Phase::http && (handshake_->answering || has_output())) {
     // It has asked all its questions, and still waits for answers.
@@ -107,7 +109,7 @@ inline bool TcpConnection::fits(std::size_t size, std::size_t limit) const noexc
   return waiting == 0 || waiting + size <= limit || limit == 0;
 }
 
-bool TcpConnection::make_room(std::size_t size, const OutboxRule& rule) noexcept {
+bool TcpConnection::make_room(std::size_t size, const OutboxRule& rule) {
   // The burst of one turn is no sign of a slow reader: let the socket take what it can first.
   if (!wants_write_) flush();
   if (phase_ != Phase::open) return false;
@@ -127,39 +129,42 @@ bool TcpConnection::make_room(std::size_t size, const OutboxRule& rule) noexcept
   return false;
 }
 
-void TcpConnection::drop_oldest(std::size_t bytes) {
-  const std::size_t own = outbox().own_bytes();
-  const Tally dropped = outbox().drop_oldest(bytes, [this](const Run& run) {
-    const OutboxPolicy policy = rule_for(run).policy;
-    return run.handling().kind != Handling::Kind::control &&
-           (policy == OutboxPolicy::drop_old || policy == OutboxPolicy::conflate);
+void TcpConnection::drop_oldest(std::size_t bytes) noexcept {
+  guard([this, bytes] {
+    const std::size_t own = outbox().own_bytes();
+    const Tally dropped = outbox().drop_oldest(bytes, [this](const Run& run) {
+      const OutboxPolicy policy = rule_for(run).policy;
+      return run.handling().kind != Handling::Kind::control &&
+             (policy == OutboxPolicy::drop_old || policy == OutboxPolicy::conflate);
+    });
+    shard().count_outbox(own, outbox().own_bytes());
+    shard().counters().dropped_old.add(dropped.deliveries);
+    note_dropped(&Dropped::by_drop_old, dropped);
   });
-  shard().count_outbox(own, outbox().own_bytes());
-  shard().counters().dropped_old.add(dropped.deliveries);
-  note_dropped(&Dropped::by_drop_old, dropped);
 }
 
-void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped) {
+void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped) noexcept {
   if (dropped.messages() == 0) return;
   shard().counters().sends_dropped.add(dropped.sends);
   note_dropped(policy, dropped.messages(), dropped.bytes);
 }
 
 void TcpConnection::note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages,
-                                 std::size_t bytes) {
-  ConnectionAccess::outbox(*this).add(policy, messages, bytes);
+                                 std::size_t bytes) noexcept {
+  guard([&] { ConnectionAccess::outbox(*this).add(policy, messages, bytes); });
+  if (phase_ != Phase::open) return;
   has_dropped_ = was_congested_ = true;
   shard().mark_going(*this);
 }
 
-void TcpConnection::close_slow(std::string_view reason) noexcept {
+void TcpConnection::close_slow(std::string_view reason) {
   const Tally dropped = drop_unsent();
   shard().counters().dropped_disconnect.add(dropped.deliveries);
   shard().counters().sends_dropped.add(dropped.sends);
   begin_close(CloseCode::try_again_later, reason);
 }
 
-Given TcpConnection::deliver(const Piece& piece) noexcept {
+Given TcpConnection::deliver(const Piece& piece) {
   if (phase_ != Phase::open) return Given::gone;
   const OutboxRule rule = rule_for(*piece.run);
   if (wants_write_ && rule.policy == OutboxPolicy::conflate && piece.run->has_keys()) {
@@ -168,6 +173,7 @@ Given TcpConnection::deliver(const Piece& piece) noexcept {
   if (!admit(piece.size(), rule)) return refuse(piece, rule);
   if (piece.is_deflated) deflate_->forget();
   shard().mark_dirty(*this);
+  if (phase_ != Phase::open) return Given::gone;
   if (wants_write_ && !do_writable()) was_congested_ = true;
   if (piece.end > Runs::kMostInRun) {
     outbox().push(piece);
@@ -185,7 +191,7 @@ Given TcpConnection::deliver(const Piece& piece) noexcept {
   return Given::taken;
 }
 
-Given TcpConnection::deliver_newest(const Piece& piece, const OutboxRule& rule) noexcept {
+Given TcpConnection::deliver_newest(const Piece& piece, const OutboxRule& rule) {
   if (piece.is_deflated) deflate_->forget();
   const Tally older = outbox().push_newest(piece);
   shard().counters().dropped_conflated.add(older.deliveries);
@@ -196,7 +202,7 @@ Given TcpConnection::deliver_newest(const Piece& piece, const OutboxRule& rule) 
   return Given::taken;
 }
 
-Given TcpConnection::refuse(const Piece& piece, const OutboxRule& rule) noexcept {
+Given TcpConnection::refuse(const Piece& piece, const OutboxRule& rule) {
   const bool closes = rule.policy == OutboxPolicy::disconnect;
   if (!closes && phase_ != Phase::open) return Given::gone;
   if (closes) {
@@ -219,7 +225,7 @@ void TcpConnection::write_send(Write&& frames, const OutboxRule& rule) {
   may_drop(rule) ? push_send(frames) : write(frames);
 }
 
-Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) noexcept {
+Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) {
   const std::span<const std::byte> frames = message->frames(form);
   if (phase_ != Phase::open) return Given::gone;
   const OutboxRule& rule = own_rule();
@@ -235,7 +241,7 @@ Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form
   return Given::taken;
 }
 
-Given TcpConnection::refuse_send(std::size_t size, const OutboxRule& rule) noexcept {
+Given TcpConnection::refuse_send(std::size_t size, const OutboxRule& rule) {
   shard().counters().sends_dropped.add();
   if (rule.policy == OutboxPolicy::disconnect || phase_ != Phase::open) return Given::dropped;
   note_dropped(&Dropped::by_drop_new, 1, size);
@@ -302,7 +308,7 @@ bool TcpConnection::do_writable() const noexcept {
   return phase_ != Phase::open || mark == 0 || outbox_bytes() < mark;
 }
 
-void TcpConnection::on_stuck() noexcept {
+void TcpConnection::on_stuck() {
   if (phase_ != Phase::open) return;
   const std::size_t own = outbox_->own_bytes();
   const Tally older = outbox_->keep_newest(
@@ -312,7 +318,7 @@ void TcpConnection::on_stuck() noexcept {
   note_dropped(&Dropped::by_conflate, older);
 }
 
-void TcpConnection::on_flushed() noexcept {
+void TcpConnection::on_flushed() {
   if (phase_ == Phase::http) return on_http_flushed();
   if (phase_ == Phase::closing && shard().draining() && !has_output()) {
     // A slow reader has time for his answer, too.
@@ -330,12 +336,12 @@ void TcpConnection::on_flushed() noexcept {
   }
 }
 
-void TcpConnection::finish() noexcept {
+void TcpConnection::finish() {
   if (phase_ == Phase::http && handshake_->at_end) return doom();
   Endpoint::finish();
 }
 
-void TcpConnection::go_on() noexcept {
+void TcpConnection::go_on() {
   awaits_end_of_turn = false;
   if (phase_ == Phase::doomed) return free_if_done();
   if (phase_ == Phase::http) return go_on_with_http();
@@ -348,7 +354,7 @@ void TcpConnection::go_on() noexcept {
   if (is_leaving_) close_if_done();
 }
 
-void TcpConnection::tell_of_outbox() noexcept {
+void TcpConnection::tell_of_outbox() {
   if (std::exchange(has_dropped_, false)) {
     const Dropped dropped = ConnectionAccess::outbox(*this).take_untold();
     webshocket::detail::dispatch_dropped(handler(), *this, dropped);
@@ -443,7 +449,7 @@ Census::Bucket TcpConnection::bucket_of(std::string_view name) const noexcept {
 
 // --- time -------------------------------------------------------------------------------------
 
-void TcpConnection::on_late() noexcept {
+void TcpConnection::on_late() {
   // A large answer takes its time, as long as it gets on.
   if (phase_ == Phase::http && is_reading_answers()) return set_deadline(http_timeout());
   const bool has_begun = handshake_ == nullptr || handshake_->is_pending;

@@ -87,12 +87,14 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
     return true;
   }
   /// A message for it.
-  Given deliver(const Piece& piece) noexcept;
+  Given deliver(const Piece& piece);
   /// The same, for it alone.
-  Given deliver(const std::shared_ptr<const Message>& message, Form form) noexcept;
+  Given deliver(const std::shared_ptr<const Message>& message, Form form);
+  /// It could not be given a message for want of memory.
+  using Endpoint::out_of_memory;
 
-  void go_on() noexcept override;
-  void go_on_securing() noexcept override;
+  void go_on() override;
+  void go_on_securing() override;
   /// Tells the handler.
   void bury() noexcept override;
 
@@ -104,7 +106,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   /// The server goes down: what has come in whole is still handled and answered, then it closes.
   void leave() noexcept;
   /// Drops what waits and closes with 1013.
-  void close_slow(std::string_view reason) noexcept;
+  void close_slow(std::string_view reason);
 
  private:
   /// Before it is a WebSocket.
@@ -140,15 +142,15 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   // Endpoint.
   const EndpointRules& rules() const noexcept override;
-  void on_connecting() noexcept override;
+  void on_connecting() override;
   bool must_stop_reading() const noexcept override;
-  void on_end_of_input() noexcept override;
-  void on_stuck() noexcept override;
-  void on_flushed() noexcept override;
-  void finish() noexcept override;
+  void on_end_of_input() override;
+  void on_stuck() override;
+  void on_flushed() override;
+  void finish() override;
   void on_closing(CloseCode code, std::string_view reason) noexcept override;
   void on_doomed(int error) noexcept override;
-  void on_late() noexcept override;
+  void on_late() override;
   bool is_held() const noexcept override { return holds_ != 0; }
   std::uint64_t heartbeat_seed() const noexcept override { return std::hash<Uid>()(uid()); }
   void count_received(std::size_t bytes) noexcept override;
@@ -157,72 +159,72 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void count_unanswered_ping() noexcept override;
 
   // In front of the connection's own bytes: tcp_proxy.cpp.
-  void await_proxy_header() noexcept;
-  void take_proxy_header() noexcept;
-  void reject_proxy(std::string_view why) noexcept;
+  void await_proxy_header();
+  void take_proxy_header();
+  void reject_proxy(std::string_view why);
 
   // Before HTTP: tcp_securing.cpp.
-  void begin_securing() noexcept;
-  void refuse_securing() noexcept;
-  void read_to_the_end() noexcept;
+  void begin_securing();
+  void refuse_securing();
+  void read_to_the_end();
   void note_securing_failure(std::string_view why) const noexcept;
 
   // Before the upgrade: tcp_http.cpp.
-  void begin_http() noexcept;
+  void begin_http();
   void describe(HttpRequest& request, const protocol::HttpHead& head, const Address& client) const;
-  void take_http(std::span<const std::byte> input) noexcept override;
+  void take_http(std::span<const std::byte> input) override;
   /// Whom a request is from.
   Address client_of(const protocol::HttpHead& head) const noexcept;
   /// The client is there, as somebody says who is believed.
   IpTable::Verdict name_client(const Address& client);
   /// The next request's turn has not come: an answer is being made, or nobody reads them.
-  bool must_wait_for_answers() noexcept;
+  bool must_wait_for_answers();
   /// Refuses it if what it has sent is too much for the shard.
-  void settle_http() noexcept;
-  void take_unread() noexcept;
-  void go_on_with_http() noexcept;
-  void on_http_flushed() noexcept;
+  void settle_http();
+  void take_unread();
+  void go_on_with_http();
+  void on_http_flushed();
   /// From its first answer on it is one of those that are kept alive. False if these are too many.
   bool keep_open() noexcept;
   /// It is no pending handshake any more.
   void end_pending() noexcept;
   /// Whether the client has taken enough of its answers since the last time that was asked.
   bool is_reading_answers() noexcept;
-  void answer_http(std::span<const std::byte>& rest) noexcept;
+  void answer_http(std::span<const std::byte>& rest);
   void answer_plain_http(const protocol::HttpHead& head);
   std::chrono::nanoseconds http_timeout() const noexcept;
   void send_http(const HttpResponse& response, bool head_only, bool keep_alive);
-  void refuse_http(const protocol::HttpError& error) noexcept;
+  void refuse_http(const protocol::HttpError& error);
   /// The same, and says so in the log.
-  void turn_away(const protocol::HttpError& error) noexcept;
+  void turn_away(const protocol::HttpError& error);
 
   // The upgrade: tcp_upgrade.cpp.
   void ask_for_upgrade(std::span<const std::byte> rest);
-  void decide(Upgrade answer) noexcept;
-  void upgrade_failed(std::exception_ptr error) noexcept;
-  void move_to(std::size_t home, Upgrade answer) noexcept;
-  void finish_upgrade(Move move) noexcept;
+  void decide(Upgrade answer);
+  void upgrade_failed(std::exception_ptr error);
+  void move_to(std::size_t home, Upgrade answer);
+  void finish_upgrade(Move move);
 
   // Messages: tcp_messages.cpp.
-  void take_message(Opcode opcode, std::span<const std::byte> message) noexcept override;
-  void take_close(CloseCode code, std::string_view reason) noexcept override;
-  void handle_message(Opcode opcode, std::span<const std::byte> message) noexcept;
+  void take_message(Opcode opcode, std::span<const std::byte> message) override;
+  void take_close(CloseCode code, std::string_view reason) override;
+  void handle_message(Opcode opcode, std::span<const std::byte> message);
   /// Of `Config::message_rate`.
   bool take_rate();
-  void refuse_message(std::span<const std::byte> message) noexcept;
+  void refuse_message(std::span<const std::byte> message);
   /// Does not read for a while if that is too much for `Config::receive_rate`.
   void charge_received(std::size_t bytes);
   bool must_wait() const noexcept;
   Parked& parked();
   void park(Opcode opcode, std::span<const std::byte> message);
   void await_call_limit();
-  void take_parked() noexcept;
-  void take_what_waits() noexcept;
+  void take_parked();
+  void take_what_waits();
   void drop_parked() noexcept;
 
   // Going down: tcp_leaving.cpp.
   bool has_said_nothing() const noexcept;
-  void close_if_done() noexcept;
+  void close_if_done();
 
   SendStatus send_message(Opcode opcode, std::span<const std::byte> message, Compress compress,
                           std::size_t fragment_size);
@@ -232,10 +234,10 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
     return fits(size, rule.limit) || make_room(size, rule);
   }
   bool fits(std::size_t size, std::size_t limit) const noexcept;
-  bool make_room(std::size_t size, const OutboxRule& rule) noexcept;
-  Given deliver_newest(const Piece& piece, const OutboxRule& rule) noexcept;
-  Given refuse(const Piece& piece, const OutboxRule& rule) noexcept;
-  Given refuse_send(std::size_t size, const OutboxRule& rule) noexcept;
+  bool make_room(std::size_t size, const OutboxRule& rule);
+  Given deliver_newest(const Piece& piece, const OutboxRule& rule);
+  Given refuse(const Piece& piece, const OutboxRule& rule);
+  Given refuse_send(std::size_t size, const OutboxRule& rule);
   static bool may_drop(const OutboxRule& rule) noexcept {
     return rule.policy == OutboxPolicy::drop_old || rule.policy == OutboxPolicy::conflate;
   }
@@ -244,10 +246,11 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void push_send(Write&& frames);
   template <class Write>
   void write_send(Write&& frames, const OutboxRule& rule);
-  void drop_oldest(std::size_t bytes);
-  void note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped);
-  void note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages, std::size_t bytes);
-  void tell_of_outbox() noexcept;
+  void drop_oldest(std::size_t bytes) noexcept;
+  void note_dropped(std::uint64_t Dropped::*policy, const Tally& dropped) noexcept;
+  void note_dropped(std::uint64_t Dropped::*policy, std::uint64_t messages,
+                    std::size_t bytes) noexcept;
+  void tell_of_outbox();
   bool refuse_subscription() noexcept;
   void leave_channels() noexcept;
   Census::Bucket bucket_of(std::string_view name) const noexcept;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <string>
 #include <utility>
 #include <variant>
@@ -37,7 +38,7 @@ bool is_below(std::string_view path, std::string_view prefix) noexcept {
 
 }  // namespace
 
-void TcpConnection::begin_http() noexcept {
+void TcpConnection::begin_http() {
   phase_ = Phase::http;
   handshake_ = std::make_unique<Handshake>(shard());
 }
@@ -55,7 +56,7 @@ void TcpConnection::describe(HttpRequest& request, const protocol::HttpHead& hea
   request.client_certificate = do_client_certificate();
 }
 
-void TcpConnection::take_http(std::span<const std::byte> input) noexcept {
+void TcpConnection::take_http(std::span<const std::byte> input) {
   if (output_ended_ || finish_after_flush_) return;  // the last answer has been given
   while (phase_ == Phase::http && !finish_after_flush_ && !must_wait_for_answers()) {
     const Status status = handshake_->reader.feed(input);
@@ -73,7 +74,7 @@ void TcpConnection::take_http(std::span<const std::byte> input) noexcept {
   settle_http();
 }
 
-bool TcpConnection::must_wait_for_answers() noexcept {
+bool TcpConnection::must_wait_for_answers() {
   const std::size_t limit = shard().config().outbox_limit;
   if (handshake_->answering) return true;
   if (limit == 0 || outbox_bytes() <= limit) return false;
@@ -82,13 +83,13 @@ bool TcpConnection::must_wait_for_answers() noexcept {
   return phase_ != Phase::http || outbox_bytes() > limit;
 }
 
-void TcpConnection::settle_http() noexcept {
+void TcpConnection::settle_http() {
   if (handshake_->settle()) return;
   if (handshake_->answering) return doom();  // an answer must not overtake the one being made
   refuse_http({503, "The server has no room for this request (inbound_total_limit)."});
 }
 
-void TcpConnection::take_unread() noexcept {
+void TcpConnection::take_unread() {
   const std::vector<std::byte> unread = std::exchange(handshake_->unread, {});
   set_reading(!handshake_->at_end);
   if (!unread.empty()) take_http(unread);
@@ -99,11 +100,11 @@ void TcpConnection::take_unread() noexcept {
   if (!has_output()) finish();
 }
 
-void TcpConnection::go_on_with_http() noexcept {
+void TcpConnection::go_on_with_http() {
   if (!finish_after_flush_ && !reading_ && !must_wait_for_answers()) take_unread();
 }
 
-void TcpConnection::on_http_flushed() noexcept {
+void TcpConnection::on_http_flushed() {
   if (handshake_->waiting != 0 && !has_output()) {
     handshake_->waiting = 0;
     set_deadline(http_timeout());
@@ -138,7 +139,7 @@ Address TcpConnection::client_of(const protocol::HttpHead& head) const noexcept 
   return is_unnamed_ ? remote_ : shard().site().admission.client_of(head, remote_);
 }
 
-void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
+void TcpConnection::answer_http(std::span<const std::byte>& rest) {
   protocol::HttpRequestReader& reader = handshake_->reader;
   try {
     const protocol::HttpHead& head = reader.head();
@@ -151,6 +152,8 @@ void TcpConnection::answer_http(std::span<const std::byte>& rest) noexcept {
     } else {
       answer_plain_http(head);
     }
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (...) {
     shard().report("an HTTP handler failed", std::current_exception());
     refuse_http({500, "Internal Server Error"});
@@ -188,8 +191,10 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
           serve_file(folder.path, head.path.substr(folder.prefix.size()), handshake_->response),
           [this, head_only](std::exception_ptr error) {
             if (phase_ != Phase::http) return;
-            if (error) return refuse_http({500, "Internal Server Error"});
-            send_http(handshake_->response, head_only, handshake_->keep_alive);
+            guard([&] {
+              if (error) return refuse_http({500, "Internal Server Error"});
+              send_http(handshake_->response, head_only, handshake_->keep_alive);
+            });
           });
       return;
     }
@@ -243,7 +248,7 @@ std::chrono::nanoseconds TcpConnection::http_timeout() const noexcept {
   return finish_after_flush_ ? shard().config().close_timeout : shard().config().http_keep_alive;
 }
 
-void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
+void TcpConnection::refuse_http(const protocol::HttpError& error) {
   shard().counters().upgrades_rejected.add();
   write([&](protocol::Buffer& out) {
     protocol::write_http_error(out, error, handshake_->reader.head().method == "HEAD");
@@ -256,7 +261,7 @@ void TcpConnection::refuse_http(const protocol::HttpError& error) noexcept {
   set_deadline(shard().config().close_timeout);
 }
 
-void TcpConnection::turn_away(const protocol::HttpError& error) noexcept {
+void TcpConnection::turn_away(const protocol::HttpError& error) {
   shard().log_gate().say(shard(), detail::LogTopic::turned_away, LogLevel::info,
                          [&] { return remote_.to_string() + " was turned away: " + error.text; });
   refuse_http(error);

@@ -41,7 +41,7 @@ bool TcpConnection::has_said_nothing() const noexcept {
   return socket_.receive(first, MSG_PEEK) <= 0;
 }
 
-void TcpConnection::close_if_done() noexcept {
+void TcpConnection::close_if_done() {
   if (phase_ != Phase::open || is_busy() || parked_ != nullptr || holds_back()) return;
   begin_close(CloseCode::going_away, shard().parting_words());
 }

@@ -16,7 +16,7 @@ namespace webshocket::shards {
 
 namespace detail = webshocket::detail;
 
-void TcpConnection::take_close(CloseCode code, std::string_view reason) noexcept {
+void TcpConnection::take_close(CloseCode code, std::string_view reason) {
   if (phase_ == Phase::open && parked_ != nullptr && !parked_->messages.empty()) {
     // Its turn comes after the messages that were sent before it.
     parked_->close = code;
@@ -44,7 +44,7 @@ bool TcpConnection::must_stop_reading() const noexcept {
          (config.packet_queue_bytes != 0 && parked_->bytes >= config.packet_queue_bytes);
 }
 
-void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> message) {
   shard().counters().messages_received.add();
   if (accepts_ && shard().config().message_rate != 0 && !take_rate())
     return refuse_message(message);
@@ -59,7 +59,7 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
   if (accepts_) park(opcode, message);
 }
 
-void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) noexcept {
+void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) {
   if (format() == Format::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
   std::string_view why;
   const Packet packet =
@@ -75,7 +75,7 @@ bool TcpConnection::take_rate() {
       {config.message_rate, config.message_burst}, shard().now());
 }
 
-void TcpConnection::refuse_message(std::span<const std::byte> message) noexcept {
+void TcpConnection::refuse_message(std::span<const std::byte> message) {
   shard().counters().messages_limited.add();
   if (format() != Format::raw) {
     const Packet packet =
@@ -129,7 +129,7 @@ void TcpConnection::drop_parked() noexcept {
   parked_.reset();
 }
 
-void TcpConnection::take_parked() noexcept {
+void TcpConnection::take_parked() {
   while (parked_ != nullptr && !parked_->messages.empty() && phase_ == Phase::open) {
     if (must_wait()) {
       await_call_limit();
@@ -149,7 +149,7 @@ void TcpConnection::take_parked() noexcept {
   }
 }
 
-void TcpConnection::take_what_waits() noexcept {
+void TcpConnection::take_what_waits() {
   if (const std::unique_ptr<Parked> parked = std::exchange(parked_, nullptr)) {
     shard().count_parked(parked->bytes, 0);
     if (parked->close) {

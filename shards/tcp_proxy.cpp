@@ -13,7 +13,7 @@ namespace webshocket::shards {
 
 using Status = protocol::ProxyHeaderReader::Status;
 
-void TcpConnection::await_proxy_header() noexcept {
+void TcpConnection::await_proxy_header() {
   phase_ = Phase::connecting;
   proxy_header_ = std::make_unique<protocol::ProxyHeaderReader>();
   const protocol::Networks& trusted = shard().site().admission.trusted_proxies();
@@ -22,7 +22,7 @@ void TcpConnection::await_proxy_header() noexcept {
 
 // The header is looked at in the socket, and only what belongs to it is taken: what follows is for
 // whoever reads next.
-void TcpConnection::take_proxy_header() noexcept {
+void TcpConnection::take_proxy_header() {
   const std::span<std::byte> buffer = reactor_.read_buffer();
   const ssize_t count = socket_.receive(buffer, MSG_PEEK);
   if (count == -EAGAIN) return;
@@ -48,7 +48,7 @@ void TcpConnection::take_proxy_header() noexcept {
   begin_securing();
 }
 
-void TcpConnection::reject_proxy(std::string_view why) noexcept {
+void TcpConnection::reject_proxy(std::string_view why) {
   shard().counters().proxy_headers_rejected.add();
   shard().log_gate().say(shard(), webshocket::detail::LogTopic::proxy, LogLevel::info, [&] {
     return "the proxy at " + remote_.to_string() + " was hung up on: " + std::string(why);

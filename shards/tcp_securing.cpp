@@ -9,12 +9,12 @@
 
 namespace webshocket::shards {
 
-void TcpConnection::begin_securing() noexcept {
+void TcpConnection::begin_securing() {
   if (shard().site().tls.of(listener_) == nullptr) return begin_http();
   phase_ = Phase::connecting;
 }
 
-void TcpConnection::on_connecting() noexcept {
+void TcpConnection::on_connecting() {
   if (proxy_header_ != nullptr) return take_proxy_header();
   if (output_ended_) return read_to_the_end();
   // Until its turn comes there is nothing to wait for.
@@ -22,7 +22,7 @@ void TcpConnection::on_connecting() noexcept {
   shard().mark_securing(*this, tls_ != nullptr);
 }
 
-void TcpConnection::go_on_securing() noexcept {
+void TcpConnection::go_on_securing() {
   if (phase_ == Phase::doomed) return free_if_done();
   // Not before the client has said something: silent sockets cost no more here than elsewhere.
   if (tls_ == nullptr) tls_ = TlsStream::accept(shard().site().tls.of(listener_), socket_.fd());
@@ -41,7 +41,7 @@ void TcpConnection::go_on_securing() noexcept {
   if (tls_->holds_input()) read_once();
 }
 
-void TcpConnection::refuse_securing() noexcept {
+void TcpConnection::refuse_securing() {
   note_securing_failure(tls_->failure().complaint);
   tls_.reset();
   // The alert that says why must not be lost in a reset by input that nobody has read.
@@ -51,7 +51,7 @@ void TcpConnection::refuse_securing() noexcept {
   watch();
 }
 
-void TcpConnection::read_to_the_end() noexcept {
+void TcpConnection::read_to_the_end() {
   const ssize_t count = socket_.receive(reactor_.read_buffer());
   if (count <= 0 && count != -EAGAIN) doom();
 }

@@ -88,8 +88,9 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
           this, ask(std::move(question), handshake_->answer),
           [this](std::exception_ptr error) {
             if (phase_ != Phase::deciding) return;
-            if (error) return upgrade_failed(std::move(error));
-            decide(std::move(handshake_->answer));
+            guard([&] {
+              error ? upgrade_failed(std::move(error)) : decide(std::move(handshake_->answer));
+            });
           },
           detail::kOnUpgrade);
       return;
@@ -97,18 +98,19 @@ void TcpConnection::ask_for_upgrade(std::span<const std::byte> rest) {
   }
   try {
     const detail::Working working(shard(), detail::kOnUpgrade);
-    decide(decider.on_upgrade(request));
+    handshake_->answer = decider.on_upgrade(request);
   } catch (...) {
-    upgrade_failed(std::current_exception());
+    return upgrade_failed(std::current_exception());
   }
+  decide(std::move(handshake_->answer));
 }
 
-void TcpConnection::upgrade_failed(std::exception_ptr error) noexcept {
+void TcpConnection::upgrade_failed(std::exception_ptr error) {
   shard().report("on_upgrade failed", error);
   refuse_http({500, "Internal Server Error"});
 }
 
-void TcpConnection::decide(Upgrade answer) noexcept {
+void TcpConnection::decide(Upgrade answer) {
   if (answer.rejected_status != 0) {
     std::string body = std::move(answer.rejected_body);
     if (body.empty()) body = protocol::http_reason(answer.rejected_status);
@@ -137,7 +139,7 @@ void TcpConnection::decide(Upgrade answer) noexcept {
                   std::move(handshake_->unread), std::move(handshake_->slot)});
 }
 
-void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
+void TcpConnection::move_to(std::size_t home, Upgrade answer) {
   Uid moved_uid = uid();
   while (shard().site().bus->shard_of(moved_uid) != home) moved_uid = mint_uid();
   auto adoption = std::make_shared<Adoption>();
@@ -158,9 +160,11 @@ void TcpConnection::move_to(std::size_t home, Upgrade answer) noexcept {
   });
 }
 
-void TcpConnection::finish_upgrade(Move move) noexcept {
+void TcpConnection::finish_upgrade(Move move) {
   handshake_.reset();
   slot_ = std::move(move.slot);
+  // First what may lack memory: as long as it is not open it is nobody's connection.
+  for (auto& [key, value] : move.upgrade.session_values) session()[key] = std::move(value);
   std::vector<protocol::HttpHeader> extra;
   for (auto& [name, value] : move.upgrade.headers) {
     extra.push_back({std::move(name), std::move(value)});
@@ -180,7 +184,6 @@ void TcpConnection::finish_upgrade(Move move) noexcept {
   if (deflate_ != nullptr && deflate_->can_share()) form = detail::with_deflate(form);
   establish(shard().handler(move.route), form);
   set_state(ConnectionState::connected);
-  for (auto& [key, value] : move.upgrade.session_values) session()[key] = std::move(value);
   set_reading(true);
   is_connected_ = true;
   shard().enter(*this);

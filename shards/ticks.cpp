@@ -1,5 +1,6 @@
 #include "shards/ticks.hpp"
 
+#include <new>
 #include <utility>
 
 namespace webshocket::shards {
@@ -20,20 +21,28 @@ Ticks::Batch& Ticks::batch_of(std::chrono::milliseconds length) {
 
 void Ticks::add(std::shared_ptr<const Delivery> delivery) {
   Batch& batch = batch_of(delivery->tick);
-  if (!delivery->key.empty()) conflate(batch, *delivery);
   if (!batch.armed()) {
     const auto now = hub_.now().time_since_epoch();
     hub_.start_timer(batch, batch.length - now % batch.length);
   }
-  count(bytes_ + delivery->cost());
   batch.waiting.push_back(std::move(delivery));
+  const Delivery& newest = *batch.waiting.back();
+  count(bytes_ + newest.cost());
+  if (!newest.key.empty()) conflate(batch, newest);
   if (limit_ != 0 && bytes_ > limit_) {
     hub_.counters().ticks_early.add();
     release(batch);
   }
 }
 
-void Ticks::conflate(Batch& batch, const Delivery& newer) {
+void Ticks::conflate(Batch& batch, const Delivery& newest) noexcept {
+  try {
+    replace_older(batch, newest);
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then both are delivered
+  }
+}
+
+void Ticks::replace_older(Batch& batch, const Delivery& newer) {
   const Key key = key_of(newer);
   if (const auto found = batch.newest.find(key); found != batch.newest.end()) {
     // To somebody else it is no newer state of the same thing.
@@ -49,7 +58,7 @@ void Ticks::conflate(Batch& batch, const Delivery& newer) {
   }
   if (batch.replaced >= 64 && batch.replaced * 2 > batch.waiting.size()) close_gaps(batch);
   batch.newest.erase(key);  // its key would lie in the older one
-  batch.newest.emplace(key, batch.waiting.size());
+  batch.newest.emplace(key, batch.waiting.size() - 1);
 }
 
 // Else a key that changes all the time would fill the list with what it was.

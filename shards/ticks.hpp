@@ -67,7 +67,9 @@ class Ticks {
   static Key key_of(const Delivery& delivery) noexcept {
     return {delivery.target, delivery.route, delivery.channel, delivery.key};
   }
-  void conflate(Batch& batch, const Delivery& newer);
+  /// `newest` is the last that waits.
+  void conflate(Batch& batch, const Delivery& newest) noexcept;
+  void replace_older(Batch& batch, const Delivery& newer);
   static void close_gaps(Batch& batch);
   void release(Batch& batch) noexcept;
   void count(std::size_t bytes) noexcept;

@@ -87,6 +87,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
           s.protocol_errors,
           s.handler_errors,
           s.predicate_errors,
+          s.allocation_failures,
           s.slow_callbacks,
           s.pings_unanswered,
           s.inbox_refused,
@@ -102,7 +103,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 56 * sizeof(std::uint64_t) + sizeof(Stats::Shard::turns),
+static_assert(sizeof(Stats::Shard) == 57 * sizeof(std::uint64_t) + sizeof(Stats::Shard::turns),
               "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {

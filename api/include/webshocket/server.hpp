@@ -78,6 +78,8 @@ struct Stats {
     std::uint64_t protocol_errors = 0;   ///< 1002, 1007, 1009, or too much input
     std::uint64_t handler_errors = 0;    ///< exceptions out of events
     std::uint64_t predicate_errors = 0;  ///< exceptions out of predicates
+    /// times that there was no memory for what a connection needed; most cost it that connection
+    std::uint64_t allocation_failures = 0;
     std::uint64_t slow_callbacks = 0;    ///< turns longer than `Config::slow_callback_threshold`
     std::uint64_t pings_unanswered = 0;  ///< closed for it
     std::uint64_t inbox_refused = 0;     ///< posts that this shard's full inbox refused
