@@ -285,7 +285,7 @@ void Endpoint::message_is_late() noexcept {
 
 void Endpoint::close_for_inbound() {
   count_protocol_error();
-  close_in_message(CloseCode::try_again_later, "inbound_total_limit reached");
+  close_in_message(CloseCode::try_again_later, reactor_.inbound_complaint());
 }
 
 void Endpoint::out_of_memory() noexcept {

@@ -153,7 +153,12 @@ class Reactor : public webshocket::detail::Hub {
   bool take_inbound(std::size_t before, std::size_t after) noexcept;
   /// Whether all that is kept of input is within the limit.
   bool inbound_fits() const noexcept {
+    if (is_over_share_) return false;
     return inbound_limit_ == 0 || inbound_bytes_ + counters_.parked_bytes.get() <= inbound_limit_;
+  }
+  /// The limit that it is beyond.
+  std::string_view inbound_complaint() const noexcept {
+    return is_over_share_ ? "memory_limit reached" : "inbound_total_limit reached";
   }
   /// The outboxes' own bytes; what they share is counted by `Runs`.
   void count_outbox(std::size_t before, std::size_t after) noexcept {
@@ -224,6 +229,7 @@ class Reactor : public webshocket::detail::Hub {
   PageFile page_file_;
   std::size_t inbound_bytes_ = 0;
   std::size_t own_outbox_bytes_ = 0;
+  bool is_over_share_ = false;  ///< of `Config::memory_limit`: no more input is kept
   Loop loop_;
   webshocket::detail::TimerQueue timers_;
   webshocket::detail::Calls calls_;

@@ -200,13 +200,13 @@ void Shard::settle() noexcept {
       if (TcpConnection* connection = table_.find(uid)) connection->end_call_limit();
     }
   }
-  check_outbox_total();
+  check_memory();
   settle_memory();
   settle_stages();
 }
 
 void Shard::settle_memory() noexcept {
-  const std::size_t bytes = own_outbox_bytes_ + runs_.bytes() + inbound_bytes_;
+  const std::size_t bytes = kept_bytes();
   most_live_ = std::max(most_live_, live_);
   most_bytes_ = std::max(most_bytes_, bytes);
   const bool crowd_has_left = most_live_ >= kCrowd && live_ <= most_live_ / 4;
@@ -226,9 +226,27 @@ void Shard::settle_memory() noexcept {
   most_bytes_ = bytes;
 }
 
-void Shard::check_outbox_total() noexcept {
-  const std::size_t limit = site_.config.outbox_total_limit;
-  if (limit == 0 || own_outbox_bytes_ + runs_.bytes() <= limit) return;
+void Shard::check_memory() noexcept {
+  if (const std::size_t limit = site_.config.outbox_total_limit; limit != 0) {
+    close_longest(limit, "outbox_total_limit reached");
+  }
+  MemoryBudget& budget = site_.memory;
+  budget.tell(told_bytes_, kept_bytes());
+  if (budget.must_tell_others()) {
+    // Another one may be above its share, and asleep.
+    for (std::size_t i = 0; i < shard_count(); ++i) {
+      if (i != index_) site_.bus->inbox(i).wake();
+    }
+  }
+  is_over_share_ = budget.is_over() && kept_bytes() > budget.share();
+  if (!is_over_share_) return;
+  const std::size_t inbound = kept_bytes() - own_outbox_bytes_ - runs_.bytes();
+  close_longest(budget.share() - std::min(inbound, budget.share() / 2), "memory_limit reached");
+  budget.tell(told_bytes_, kept_bytes());
+}
+
+void Shard::close_longest(std::size_t limit, std::string_view reason) noexcept {
+  if (own_outbox_bytes_ + runs_.bytes() <= limit) return;
   // Rare, so that a walk over all is no loss: the longest outboxes go.
   std::vector<TcpConnection*> waiting;
   const auto find_those = [&] {
@@ -248,7 +266,7 @@ void Shard::check_outbox_total() noexcept {
     if (own_outbox_bytes_ + runs_.bytes() <= limit) return;
     if (connection->is_open()) {
       counters_.slow_consumers.add();
-      connection->guard([&] { connection->close_slow("outbox_total_limit reached"); });
+      connection->guard([&] { connection->close_slow(reason); });
     } else {
       connection->doom();  // an answer to plain HTTP
     }

@@ -153,7 +153,13 @@ class Shard final : public Reactor, private Receiver {
   }
   void settle_stages() noexcept;
   void send_some_away() noexcept;
-  void check_outbox_total() noexcept;
+  /// What it keeps of messages.
+  std::size_t kept_bytes() const noexcept {
+    return own_outbox_bytes_ + runs_.bytes() + inbound_bytes_ + counters_.parked_bytes.get();
+  }
+  void check_memory() noexcept;
+  /// Closes the longest outboxes, until all of them are at most `limit` bytes.
+  void close_longest(std::size_t limit, std::string_view reason) noexcept;
   void settle_memory() noexcept;
 
   // fan_out.cpp
@@ -179,7 +185,8 @@ class Shard final : public Reactor, private Receiver {
   std::optional<Presence> presence_;  ///< from `begin` to `finish`
   std::size_t live_ = 0;        ///< connection objects, those included that have left the table
   std::size_t most_live_ = 0;   ///< since memory was given back
-  std::size_t most_bytes_ = 0;  ///< the same of what waited in outboxes, and half-received
+  std::size_t most_bytes_ = 0;  ///< the same of what it kept of messages
+  std::size_t told_bytes_ = 0;  ///< to the site's budget
   Clock::time_point gave_back_at_{};
   Clock::time_point give_back_at_ = Clock::time_point::max();
   std::vector<Uid> wait_for_call_limit_;

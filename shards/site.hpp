@@ -18,6 +18,7 @@
 #include "shards/admission.hpp"
 #include "shards/bus.hpp"
 #include "shards/ip_table.hpp"
+#include "shards/memory_budget.hpp"
 #include "shards/offload_pool.hpp"
 #include "shards/tls_table.hpp"
 
@@ -94,6 +95,7 @@ struct Site {
         admission(config),
         ips(config, admission.trusted_proxies()),
         accept_rate({config.accept_rate, std::max<std::size_t>(config.accept_rate / 10, 1)}),
+        memory(config.memory_limit, std::max<std::size_t>(config.shards, 1)),
         connections(config.max_connections),
         handshakes(config.max_pending_handshakes),
         kept_alive(config.max_keep_alive) {}
@@ -134,6 +136,7 @@ struct Site {
   std::shared_ptr<Bus> bus;
   std::unique_ptr<OffloadPool> pool;
   webshocket::detail::SharedBucket accept_rate;
+  MemoryBudget memory;
   Quota connections;
   Quota handshakes;
   Quota kept_alive;  ///< plain HTTP

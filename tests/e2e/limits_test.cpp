@@ -228,6 +228,22 @@ TEST_CASE("names and patterns are limited together, a list is all or nothing") {
   CHECK(client.event() == "2 b 1");
 }
 
+TEST_CASE("all shards have a bound together: who keeps more than its part gives way") {
+  ServerFixture server({.shards = 2,
+                        .outbox_limit = 0,
+                        .outbox_total_limit = 0,
+                        .inbox_limit = 0,
+                        .memory_limit = 3'000'000},
+                       per_shard<Talker>());
+  RawPeer slow(server.port());
+  slow.upgrade({.path = "/raw"});
+  slow.send(binary_frame("go"));
+  WsClient quick(server.port());
+  eventually([&] { return server->stats().total.slow_consumers == 1; }, "it to be found out");
+  CHECK(last_words(slow) == Close{1013, "memory_limit reached"});
+  CHECK(quick.call("echo", "[1]") == "1");
+}
+
 TEST_CASE("outboxes have a bound together: the longest goes") {
   ServerFixture server(
       {.shards = 1, .outbox_limit = 0, .outbox_total_limit = 3'000'000, .inbox_limit = 0},

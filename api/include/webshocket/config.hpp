@@ -183,6 +183,9 @@ struct Config {
   std::size_t outbox_low_mark = 64 * 1024;             ///< streams go on below it
   std::size_t outbox_total_limit = 256 * 1024 * 1024;  ///< per shard; beyond: 1013 for the longest
   std::size_t inbox_limit = 64 * 1024 * 1024;  ///< of a shard; beyond: `publish` returns false
+  /// What all shards keep of messages that come in or go out; beyond: 1013 for the longest outboxes
+  /// of the shards that keep more than their part of it, and for who adds to what comes in there.
+  std::size_t memory_limit = 1024 * 1024 * 1024;
   Compression compression = {};
 
   /// What the server has to say. Called on any of its threads, several at once; must not throw.
