@@ -123,7 +123,7 @@ TEST_CASE("a stopped client that never goes on is cut off") {
   publish_until(server, [&] { return server->stats().total.outbox_bytes != 0; });
   eventually([&] { return server->stats().total.connections == 0; }, "its end");
   CHECK(server->stats().total.writes_timed_out == 1);
-  CHECK(server->stats().total.outbox_bytes == 0);
+  eventually([&] { return server->stats().total.outbox_bytes == 0; }, "its memory");
 }
 
 TEST_CASE("under drop_old a stopped client stays, and gets on with what is new") {

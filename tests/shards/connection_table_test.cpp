@@ -80,6 +80,7 @@ TEST_CASE("erasing one that is not there leaves the others") {
   ConnectionTable table;
   TcpConnection& member = connections.make(mint_uid());
   TcpConnection& stranger = connections.make(mint_uid());
+  table.make_room();
   table.insert(member);
   table.erase(stranger);
   CHECK(table.size() == 1);
@@ -112,6 +113,7 @@ TEST_CASE("a table does what a set does, also where all crowd into the same plac
       from.pop_back();
       to.push_back(chosen);
       if (insert) {
+        table.make_room();
         table.insert(*chosen);
       } else {
         table.erase(*chosen);
