@@ -29,6 +29,7 @@ ALLOWED = {  # the longest matching folder decides
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": TOOLS,
     "tools/wsbench": [*TOOLS, "protocol/handshake.hpp", "protocol/mask.hpp", "protocol/uri.hpp"],
+    "tools/wssoak": [*TOOLS, "tools/wsbench/", "openssl/"],
     "docs/examples": ["webshocket/"],
     "tests/api": [*API, *TEST, "tests/api/"],
     "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],
@@ -65,7 +66,7 @@ def main():
                 local = quote == '"' and "/" not in header and (path.parent / header).is_file()
                 if quote == "<" and STANDARD.fullmatch(header):
                     continue
-                if local and folder in ("tools", "tools/wsbench", "docs/examples", "tests/install"):
+                if local and folder in ("tools", "tools/wsbench", "tools/wssoak", "docs/examples", "tests/install"):
                     continue
                 if any(header.startswith(prefix) for prefix in ALLOWED[folder]):
                     continue

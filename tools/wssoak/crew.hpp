@@ -107,7 +107,7 @@ class Crew {
   webshocket::Task<void> visit();
   webshocket::Task<void> stay_a_while(Member& member, const Variety& variety, Fate fate);
   webshocket::Task<void> say_goodbye(Member& member, bool is_raw);
-  webshocket::Task<void> wait_in_vain(std::shared_ptr<webshocket::Client> client);
+  webshocket::Task<void> wait_in_vain(std::weak_ptr<webshocket::Client> client);
   webshocket::Task<void> read_slowly(SlowChannel channel, Variety variety);
   webshocket::Task<void> read_in_fits(Member& member);
   webshocket::Task<bool> read_one(Member& member);

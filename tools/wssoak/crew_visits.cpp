@@ -1,6 +1,7 @@
 // Clients that come, stay for a while and go, one way or another; and those that read slowly.
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <utility>
@@ -95,11 +96,15 @@ ws::Task<void> Crew::say_goodbye(Member& member, bool is_raw) {
   }
 }
 
-ws::Task<void> Crew::wait_in_vain(std::shared_ptr<ws::Client> client) {
+ws::Task<void> Crew::wait_in_vain(std::weak_ptr<ws::Client> client) {
   const Busy busy(others_busy_);
+  auto visitor = client.lock();
+  if (!visitor) co_return;                // so soon
+  constexpr std::int64_t kLong = 25'000;  // ms
+  auto answer = visitor->call_async<void>("sleep", kLong);
+  visitor.reset();  // he may go meanwhile
   try {
-    constexpr std::int64_t kLong = 25'000;  // ms
-    co_await client->call_async<void>("sleep", kLong);
+    co_await std::move(answer);
     mistake("call", "somebody slept longer than he stayed");
   } catch (const ws::ConnectionError&) {  // NOLINT(bugprone-empty-catch): that is what he waits for
   }
@@ -108,17 +113,26 @@ ws::Task<void> Crew::wait_in_vain(std::shared_ptr<ws::Client> client) {
 ws::Task<void> Crew::read_slowly(SlowChannel channel, Variety variety) {
   const Busy busy(slow_readers_);
   while (!closing_) {
+    constexpr std::size_t kCutEach = 3;
+    const bool is_cut = !plan_.gentle && !stopping_ && draw(kCutEach) == 0;
     Member member;
     member.may_skip = true;
+    member.is_cut = is_cut;
     member.channels = {channel.name};
     member.client = maker_.make_slow(
-        variety, variety.is_raw() ? std::string(kRawSubscriber) + channel.name : std::string());
+        variety, variety.is_raw() ? std::string(kRawSubscriber) + channel.name : std::string(),
+        is_cut ? ClientMaker::Way::cut : ClientMaker::Way::direct);
     const Known known(*this, member);
     try {
       co_await member.client->connect_async();
       if (!variety.is_raw()) {
         const bool joined = co_await member.client->call_async<bool>("join", member.channels);
         if (!joined) mistake("slow reader", "join says false");
+      }
+      if (is_cut) {
+        // Reads nothing to the end; what waits for it then is discarded.
+        co_await ws::sleep_for(std::chrono::milliseconds(Cutter::kLongest));
+        continue;
       }
       co_await read_in_fits(member);
       if (variety.is_raw()) {
@@ -128,9 +142,11 @@ ws::Task<void> Crew::read_slowly(SlowChannel channel, Variety variety) {
         co_await member.client->call_async<std::size_t>("leave");
       }
       co_await member.client->close_async();
-    } catch (const ws::ConnectionClosedError& error) {
-      const bool is_due = channel.policy == ws::OutboxPolicy::disconnect &&
-                          error.code() == ws::CloseCode::try_again_later;
+    } catch (const ws::ConnectionError& error) {
+      if (is_cut) continue;
+      const auto* const closed = dynamic_cast<const ws::ConnectionClosedError*>(&error);
+      const bool is_due = channel.policy == ws::OutboxPolicy::disconnect && closed != nullptr &&
+                          closed->code() == ws::CloseCode::try_again_later;
       if (is_due) {
         ++tally_.slow_closed;
       } else {

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "tools/wsbench/clock.hpp"
 #include "tools/wsbench/failure.hpp"
@@ -63,8 +65,9 @@ void Cutter::run() {
   for (;;) {
     events.assign({{waker_, POLLIN, 0}, {listener_, POLLIN, 0}});
     for (const Pair& pair : pairs_) {
-      events.push_back({pair.client, POLLIN, 0});
-      events.push_back({pair.server, POLLIN, 0});
+      const bool waits = !pair.waiting.empty();
+      events.push_back({pair.client, static_cast<short>(waits ? POLLIN | POLLOUT : POLLIN), 0});
+      events.push_back({pair.server, static_cast<short>(waits ? 0 : POLLIN), 0});
     }
     constexpr int kTick = 20;  // ms; deadlines need not be exact
     ::poll(events.data(), events.size(), pairs_.empty() ? -1 : kTick);
@@ -73,12 +76,16 @@ void Cutter::run() {
     std::vector<Pair> alive;
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
       Pair& pair = pairs_[i];
-      const bool from_client = events[2 + 2 * i].revents != 0;
-      const bool from_server = events[3 + 2 * i].revents != 0;
-      const bool goes_on = now < pair.deadline_ns && (!from_client || relay(pair, true)) &&
-                           (!from_server || relay(pair, false));
+      const auto at_client = static_cast<unsigned>(events[2 + 2 * i].revents);
+      const auto at_server = static_cast<unsigned>(events[3 + 2 * i].revents);
+      constexpr unsigned kIn = POLLIN | POLLHUP | POLLERR;
+      const bool goes_on = now < pair.deadline_ns &&
+                           ((at_client & POLLOUT) == 0 || send_waiting(pair)) &&
+                           ((at_client & kIn) == 0 || relay_to_server(pair)) &&
+                           ((at_server & POLLIN) == 0 || relay_to_client(pair)) &&
+                           (at_server & (POLLHUP | POLLERR)) == 0;
       if (goes_on) {
-        alive.push_back(pair);
+        alive.push_back(std::move(pair));
       } else {
         cut(pair);
       }
@@ -93,6 +100,10 @@ void Cutter::accept_one() {
   pair.client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (pair.client < 0) return;
   pair.server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // What a slow client does not read is to wait at the server soon, not in the kernel.
+  constexpr int kSmall = 32 * 1024;
+  ::setsockopt(pair.server, SOL_SOCKET, SO_RCVBUF, &kSmall, sizeof kSmall);
+  ::setsockopt(pair.client, SOL_SOCKET, SO_SNDBUF, &kSmall, sizeof kSmall);
   const sockaddr_in address = loopback(to_);
   if (::connect(pair.server, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return cut(pair);
@@ -104,20 +115,29 @@ void Cutter::accept_one() {
   pairs_.push_back(pair);
 }
 
-bool Cutter::relay(Pair& pair, bool from_client) {
-  const int from = from_client ? pair.client : pair.server;
-  const int to = from_client ? pair.server : pair.client;
-  const ssize_t count = ::recv(from, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+bool Cutter::relay_to_server(Pair& pair) {
+  const ssize_t count = ::recv(pair.client, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
   if (count < 0) return errno == EAGAIN || errno == EINTR;
-  if (count == 0) return false;
-  auto size = static_cast<std::size_t>(count);
-  if (from_client) {
-    size = std::min(size, pair.bytes_left);
-    pair.bytes_left -= size;
-  }
-  // Whoever does not take it at once is too slow for us, and cut off.
-  const ssize_t sent = ::send(to, buffer_.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  return sent == static_cast<ssize_t>(size) && pair.bytes_left > 0;
+  const std::size_t size = std::min(static_cast<std::size_t>(count), pair.bytes_left);
+  pair.bytes_left -= size;
+  // Clients of whom the server takes nothing for so long are cut off.
+  const ssize_t sent = ::send(pair.server, buffer_.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return count > 0 && sent == static_cast<ssize_t>(size) && pair.bytes_left > 0;
+}
+
+bool Cutter::relay_to_client(Pair& pair) {
+  const ssize_t count = ::recv(pair.server, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (count < 0) return errno == EAGAIN || errno == EINTR;
+  pair.waiting.assign(buffer_.data(), static_cast<std::size_t>(count));
+  return count > 0 && send_waiting(pair);
+}
+
+bool Cutter::send_waiting(Pair& pair) const {
+  const ssize_t sent =
+      ::send(pair.client, pair.waiting.data(), pair.waiting.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0) return errno == EAGAIN || errno == EINTR;
+  pair.waiting.erase(0, static_cast<std::size_t>(sent));
+  return true;
 }
 
 void Cutter::cut(const Pair& pair) noexcept {

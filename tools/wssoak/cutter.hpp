@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -28,7 +29,7 @@ class Cutter {
   std::uint64_t cuts() const noexcept { return cuts_.load(std::memory_order_relaxed); }
 
   /// No connection lives longer, in milliseconds.
-  static constexpr int kLongest = 2'000;
+  static constexpr int kLongest = 3'000;
 
  private:
   struct Pair {
@@ -36,12 +37,15 @@ class Cutter {
     int server = -1;
     std::size_t bytes_left = 0;  ///< of the client, until the cut
     std::uint64_t deadline_ns = 0;
+    std::string waiting = {};  ///< for a client that reads slowly; the server waits meanwhile
   };
 
   void run();
   void accept_one();
-  /// False: it is over.
-  bool relay(Pair& pair, bool from_client);
+  // False: it is over.
+  bool relay_to_server(Pair& pair);
+  bool relay_to_client(Pair& pair);
+  bool send_waiting(Pair& pair) const;
   void cut(const Pair& pair) noexcept;
 
   std::uint16_t to_;

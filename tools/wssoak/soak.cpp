@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <exception>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -87,10 +88,16 @@ Soak::Soak(const SoakOptions& options, const std::atomic<bool>& interrupted)
 }
 
 Findings Soak::run() {
-  load();
-  come_to_rest();
-  check_exactly();
-  leave();
+  try {
+    load();
+    come_to_rest();
+    check_exactly();
+    leave();
+  } catch (const std::exception& failure) {
+    // What was seen until then is worth a report.
+    fault(failure.what());
+    findings_.tally = past_.tally;
+  }
   judge(findings_, options_);
   return std::move(findings_);
 }
@@ -217,21 +224,17 @@ void Soak::check_exactly() {
 void Soak::leave() {
   progress_.tell("leaving");
   for (const auto& crew : crews_) crew->close();
-  findings_.tally.add(collect());
-  const bool all_gone = await([&] {
-    const Numbers now = numbers();
-    return number(now, "connections") == 0 && number(now, "calls_in_flight") == 0 &&
-           number(now, "handshakes_pending") <= 1;  // whoever asks
+  findings_.tally = collect();
+  await([&] {
+    findings_.numbers = numbers();
+    return faults_at_rest(findings_.numbers).empty();
   });
-  if (!all_gone) fault("a minute after all have left, the server still has connections or calls");
-  findings_.numbers = numbers();
   add_faults("", faults_at_rest(findings_.numbers));
   add_faults("", unexpected_errors(findings_.numbers));
   add_faults("", faults_of_receipt(number(findings_.numbers, "deliveries_written"),
                                    {.whole = findings_.tally.received_whole,
                                     .cut = findings_.tally.received_cut,
                                     .anybody_cut = !options_.gentle}));
-  crews_.clear();
   server_->stop();
 }
 

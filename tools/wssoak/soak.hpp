@@ -26,7 +26,7 @@ class Soak {
   /// `interrupted` may become true at any time, and ends the load early.
   Soak(const SoakOptions& options, const std::atomic<bool>& interrupted);
 
-  /// Loads, comes to rest, counts. Throws as the constructor.
+  /// Loads, comes to rest, counts. Once. What keeps it from that is a fault, too.
   Findings run();
 
  private:

@@ -33,9 +33,9 @@ std::shared_ptr<ws::Client> ClientMaker::make(const Variety& variety, std::strin
   return std::make_shared<ws::Client>(uri_of(variety, path, way), config_of(variety, false), loop_);
 }
 
-std::shared_ptr<ws::Client> ClientMaker::make_slow(const Variety& variety, std::string_view path) {
-  return std::make_shared<ws::Client>(uri_of(variety, path, Way::direct), config_of(variety, true),
-                                      loop_);
+std::shared_ptr<ws::Client> ClientMaker::make_slow(const Variety& variety, std::string_view path,
+                                                   Way way) {
+  return std::make_shared<ws::Client>(uri_of(variety, path, way), config_of(variety, true), loop_);
 }
 
 ClientMaker::Config ClientMaker::config_of(const Variety& variety, bool slow) {

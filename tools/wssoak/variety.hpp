@@ -54,7 +54,8 @@ class ClientMaker {
   std::shared_ptr<webshocket::Client> make(const Variety& variety, std::string_view path,
                                            Way way = Way::direct);
   /// Has no `on_receive`, and reads ahead by a few messages only.
-  std::shared_ptr<webshocket::Client> make_slow(const Variety& variety, std::string_view path);
+  std::shared_ptr<webshocket::Client> make_slow(const Variety& variety, std::string_view path,
+                                                Way way = Way::direct);
 
  private:
   using Config = std::shared_ptr<const webshocket::ClientConfig>;
