@@ -8,7 +8,8 @@ using Verdict = wssoak::Sequence::Verdict;
 
 TEST_CASE("note: says what it was told") {
   for (const std::size_t filling : {std::size_t{0}, std::size_t{1}, wssoak::kLargestFilling}) {
-    const std::string text = text_of({.channel = "room-3", .number = 17, .sent_ns = 99}, filling);
+    const std::string text =
+        wssoak::text_of({.channel = "room-3", .number = 17, .sent_ns = 99}, filling);
     CHECK(text.size() >= filling);
     const auto note = wssoak::parse_note(text);
     REQUIRE(note);
@@ -19,7 +20,7 @@ TEST_CASE("note: says what it was told") {
 }
 
 TEST_CASE("note: whatever is changed is found") {
-  const std::string text = text_of({.channel = "room-3", .number = 17, .sent_ns = 99}, 50);
+  const std::string text = wssoak::text_of({.channel = "room-3", .number = 17, .sent_ns = 99}, 50);
   CHECK_FALSE(wssoak::parse_note(""));
   CHECK_FALSE(wssoak::parse_note("room-3"));
   CHECK_FALSE(wssoak::parse_note("room-3 x 1 0 "));

@@ -38,20 +38,9 @@ Crew::Crew(const CrewPlan& plan)
       random_(plan.seed * 1'000 + plan.number) {}
 
 Crew::~Crew() {
-  // On the loop, as clients are held up elsewhere; what still runs there ends with it.
+  // On the loop, as clients are held up elsewhere.
   try {
-    loop_.run([](Crew& crew) -> ws::Task<void> {
-      crew.stopping_ = crew.closing_ = true;
-      crew.known_.clear();
-      crew.rooms_.clear();
-      crew.slow_rooms_.clear();
-      crew.announcer_.reset();
-      crew.members_.clear();
-      for (const std::uint64_t deadline = wsbench::now_ns() + kPatience;
-           crew.others_busy_ + crew.slow_readers_ > 0 && wsbench::now_ns() < deadline;) {
-        co_await ws::sleep_for(kTick);
-      }
-    }(*this));
+    loop_.run(give_up());
   } catch (...) {  // NOLINT(bugprone-empty-catch): the loop has ended
   }
 }
@@ -160,15 +149,34 @@ void Crew::begin(Kind kind) {
   }
 }
 
+bool Crew::is_busy() const {
+  return others_busy_ > 0 || std::ranges::any_of(busy_, [](std::size_t n) { return n > 0; });
+}
+
 ws::Task<void> Crew::await_end_of_work() {
   stopping_ = true;
-  const auto is_busy = [this] {
-    return others_busy_ > 0 || std::ranges::any_of(busy_, [](std::size_t n) { return n > 0; });
-  };
   for (const std::uint64_t deadline = wsbench::now_ns() + kPatience; is_busy();) {
     if (wsbench::now_ns() > deadline) throw wsbench::Failure("the clients' work does not end");
     co_await ws::sleep_for(kTick);
   }
+}
+
+ws::Task<void> Crew::give_up() {
+  stopping_ = closing_ = true;
+  // Then everything that waits for them ends.
+  for (const auto& member : members_) member->client->close();
+  for (const auto& publisher : rooms_) publisher->client->close();
+  for (const auto& publisher : slow_rooms_) publisher->client->close();
+  if (announcer_) announcer_->client->close();
+  for (const std::uint64_t deadline = wsbench::now_ns() + kPatience;
+       (is_busy() || slow_readers_ > 0) && wsbench::now_ns() < deadline;) {
+    co_await ws::sleep_for(kTick);
+  }
+  known_.clear();
+  rooms_.clear();
+  slow_rooms_.clear();
+  announcer_.reset();
+  members_.clear();
 }
 
 ws::Task<void> Crew::close_all() {
@@ -180,11 +188,9 @@ ws::Task<void> Crew::close_all() {
   for (const auto& member : members_) {
     co_await say_goodbye(*member, member->client->format() == ws::Format::raw);
   }
-  std::vector<std::unique_ptr<Publisher>> publishers;
-  publishers.swap(rooms_);
-  for (auto& publisher : slow_rooms_) publishers.push_back(std::move(publisher));
-  publishers.push_back(std::move(announcer_));
-  for (const auto& publisher : publishers) co_await publisher->client->close_async();
+  for (const auto& publisher : rooms_) co_await publisher->client->close_async();
+  for (const auto& publisher : slow_rooms_) co_await publisher->client->close_async();
+  co_await announcer_->client->close_async();
 }
 
 ws::Task<Tally> Crew::take_tally() {

@@ -90,8 +90,10 @@ class Crew {
   webshocket::Task<void> pace();
   webshocket::Task<void> await_end_of_work();
   webshocket::Task<void> close_all();
+  webshocket::Task<void> give_up();
   webshocket::Task<Tally> take_tally();
   void begin(Kind kind);
+  bool is_busy() const;
 
   // crew_work.cpp: what is done again and again.
   webshocket::Task<void> work(Kind kind);
