@@ -29,7 +29,7 @@ ALLOWED = {  # the longest matching folder decides
     "engine": [*ENGINE, "uv.h", "openssl/", "xxhash.h", *POSIX],
     "tools": TOOLS,
     "tools/wsbench": [*TOOLS, "protocol/handshake.hpp", "protocol/mask.hpp", "protocol/uri.hpp"],
-    "tools/wssoak": [*TOOLS, "tools/wsbench/", "openssl/"],
+    "tools/wssoak": [*TOOLS, "tools/wsbench/", "openssl/", "malloc.h"],
     "docs/examples": ["webshocket/"],
     "tests/api": [*API, *TEST, "tests/api/"],
     "tests/protocol": [*PROTOCOL, *TEST, "tests/protocol/"],

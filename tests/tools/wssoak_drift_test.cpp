@@ -66,6 +66,11 @@ TEST_CASE("drift: a step late in the run is growth") {
   CHECK(grows(points));
 }
 
+TEST_CASE("drift: what is too little in absolute terms does not count") {
+  CHECK(wssoak::drift_of(series(0.1))->has_grown(kMost, 5));
+  CHECK_FALSE(wssoak::drift_of(series(0.1))->has_grown(kMost, 10));
+}
+
 TEST_CASE("drift: too few points say nothing") {
   CHECK_FALSE(wssoak::drift_of(std::vector<Point>(9)));
 }

@@ -18,7 +18,8 @@ wssoak::Findings good_findings() {
     sample.seconds = 5.0 * i;
     sample.machine_cpu = 0.7;
     sample.server_rss_mib = 100 + i % 3;
-    sample.clients_rss_mib = 50;
+    sample.server_heap_mib = 50 + i % 5;
+    sample.clients_heap_mib = 40;
     findings.samples.push_back(sample);
   }
   for (const auto& [name, value] : wssoak::numbers_of({})) findings.numbers[name] = value + 1;
@@ -41,7 +42,8 @@ TEST_CASE("findings: a soak that held") {
 }
 
 TEST_CASE("findings: growing memory is a fault, of either side") {
-  for (const auto memory : {&wssoak::Sample::server_rss_mib, &wssoak::Sample::clients_rss_mib}) {
+  for (const auto memory : {&wssoak::Sample::server_rss_mib, &wssoak::Sample::server_heap_mib,
+                            &wssoak::Sample::clients_heap_mib}) {
     auto findings = good_findings();
     for (wssoak::Sample& sample : findings.samples) sample.*memory += sample.seconds / 20;
     findings = judged(std::move(findings));
@@ -49,6 +51,19 @@ TEST_CASE("findings: growing memory is a fault, of either side") {
     CHECK(findings.faults[0].find("has grown by") != std::string::npos);
     CHECK(wssoak::markdown_of(findings, {}).find("Not all held") != std::string::npos);
   }
+}
+
+TEST_CASE("findings: a hole in memory is none, a small leak is") {
+  auto findings = good_findings();
+  for (std::size_t i = 50; i < findings.samples.size(); ++i) {
+    findings.samples[i].server_rss_mib += 3;
+  }
+  CHECK(judged(std::move(findings)).faults.empty());
+  findings = good_findings();
+  for (wssoak::Sample& sample : findings.samples) sample.clients_heap_mib += sample.seconds / 200;
+  const auto faults = judged(std::move(findings)).faults;
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].starts_with("the clients' heap has grown by 2."));
 }
 
 TEST_CASE("findings: mistakes of clients, a load that was not reached, what never happened") {

@@ -68,9 +68,10 @@ ws::Task<void> Crew::open_all() {
     members_.push_back(std::move(member));
     co_await connect_member(made, i);
   }
-  const auto callers = std::ranges::stable_partition(
-      members_, [](const auto& member) { return member->client->format() != ws::Format::raw; });
-  callers_ = static_cast<std::size_t>(callers.begin() - members_.begin());
+  const auto callers = std::stable_partition(
+      members_.begin(), members_.end(),
+      [](const auto& member) { return member->client->format() != ws::Format::raw; });
+  callers_ = static_cast<std::size_t>(callers - members_.begin());
   constexpr std::size_t kSlowEach = 2;
   for (std::size_t i = plan_.number; i < kSlowEach * kSlowChannels.size(); i += plan_.crews) {
     loop_.spawn(read_slowly(kSlowChannels[i / kSlowEach], Variety::of(3 * i + 1)));

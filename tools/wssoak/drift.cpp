@@ -46,9 +46,9 @@ std::optional<Line> fit(std::span<const Point> points) noexcept {
   return line;
 }
 
-bool Drift::has_grown(double most) const noexcept {
+bool Drift::has_grown(double most, double least) const noexcept {
   constexpr double kBeyondChance = 3;  // standard errors
-  return growth() > most && line.slope > kBeyondChance * line.slope_error;
+  return growth() > most && late - early > least && line.slope > kBeyondChance * line.slope_error;
 }
 
 std::optional<Drift> drift_of(std::span<const Point> points) {

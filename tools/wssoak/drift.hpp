@@ -30,9 +30,9 @@ struct Drift {
   double highest = 0;
 
   double growth() const noexcept { return early == 0 ? 0 : late / early - 1; }
-  /// It is larger at the end by more than `most`, a share, and the line rises by more than chance
-  /// explains. The one alone is a spike, or a creep too small to matter.
-  bool has_grown(double most) const noexcept;
+  /// It is larger at the end by more than `most`, a share, and by more than `least`, and the line
+  /// rises by more than chance explains. The one alone is a spike, or a creep too small to matter.
+  bool has_grown(double most, double least = 0) const noexcept;
 };
 
 /// REQUIRES: in the order of x. Nothing of fewer than ten points.

@@ -22,9 +22,11 @@ struct Findings {
   std::vector<std::string> faults;  ///< what did not hold, for people
   bool interrupted = false;
 
-  /// Of the server and of the clients, in MiB over minutes; nothing: too few samples.
-  std::optional<Drift> server_memory;
-  std::optional<Drift> clients_memory;
+  // In MiB over minutes; nothing: too few samples.
+  std::optional<Drift> server_resident;
+  std::optional<Drift> server_heap;
+  std::optional<Drift> clients_resident;
+  std::optional<Drift> clients_heap;
   double load = 0;  ///< mean share of all processors, after the warm-up
 };
 

@@ -1,5 +1,6 @@
 #include "machine.hpp"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -43,6 +44,11 @@ std::uint64_t own_resident_bytes() {
   std::uint64_t resident = 0;
   std::ifstream("/proc/self/statm") >> total >> resident;
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t own_heap_bytes() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 }  // namespace wssoak

@@ -21,5 +21,8 @@ double busy_share(const CpuTimes& from, const CpuTimes& to) noexcept;
 
 /// Of this process, in bytes.
 std::uint64_t own_resident_bytes();
+/// What this process has allocated and not freed: unlike what is resident, it does not keep what a
+/// burst has taken. Without glibc's allocator 0.
+std::uint64_t own_heap_bytes();
 
 }  // namespace wssoak

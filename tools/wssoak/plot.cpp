@@ -80,8 +80,8 @@ std::string svg_of(const Plot& plot) {
   for (double y = 0; y <= y_most + y_step / 2; y += y_step) {
     const std::string at = text_of(y_at(y));
     svg += "<line x1='" + text_of(kLeft) + "' x2='" + text_of(kWidth - kRight) + "' y1='" + at +
-           "' y2='" + at + "' stroke='#e3e2e0'/>\n" +
-           label(kLeft - 8, y_at(y) + 4, "end", text_of(y));
+           "' y2='" + at + "' stroke='#e3e2e0'/>\n";
+    svg += label(kLeft - 8, y_at(y) + 4, "end", text_of(y));
   }
   const double x_step = step_of(x_most);
   for (double x = 0; x <= x_most * 1.0001; x += x_step) {
@@ -95,7 +95,10 @@ std::string svg_of(const Plot& plot) {
     const std::string colour = kColours[i % kColours.size()];
     svg += "<polyline fill='none' stroke-width='1.5' stroke='" + colour + "' points='";
     for (const Point& point : curve.points) {
-      svg += text_of(x_at(point.x)) + "," + text_of(y_at(point.y)) + " ";
+      svg += text_of(x_at(point.x));
+      svg += ',';
+      svg += text_of(y_at(point.y));
+      svg += ' ';
     }
     svg += "'/>\n<g fill='" + colour + "'>" + label(name_at, 42, "start", curve.name) + "</g>\n";
     name_at += 30 + 7.0 * static_cast<double>(curve.name.size());

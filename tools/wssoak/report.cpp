@@ -52,7 +52,7 @@ struct Document {
       sink.string(name);
       value.write(sink);
     };
-    sink.begin_map(wsbench::Circumstances::kMembers + 12);
+    sink.begin_map(wsbench::Circumstances::kMembers + 14);
     circumstances.write_members(sink);
     member("held", findings.faults.empty());
     member("interrupted", findings.interrupted);
@@ -61,8 +61,10 @@ struct Document {
     member("seconds", findings.samples.empty() ? 0 : findings.samples.back().seconds);
     member("load_wanted", options.load);
     member("load", findings.load);
-    member("server_memory", figures_of(findings.server_memory));
-    member("clients_memory", figures_of(findings.clients_memory));
+    member("server_resident", figures_of(findings.server_resident));
+    member("server_heap", figures_of(findings.server_heap));
+    member("clients_resident", figures_of(findings.clients_resident));
+    member("clients_heap", figures_of(findings.clients_heap));
     member("clients", findings.tally.counts());
     member("mistakes", findings.tally.mistakes_by_kind);
     member("server", findings.numbers);
@@ -70,8 +72,8 @@ struct Document {
   }
 };
 
-void add_memory(std::string& text, const std::string& whose, const std::optional<Drift>& drift) {
-  text += "| memory of " + whose + " | ";
+void add_memory(std::string& text, const std::string& what, const std::optional<Drift>& drift) {
+  text += "| " + what + " | ";
   if (!drift) {
     text += "too few samples |\n";
     return;
@@ -112,8 +114,10 @@ std::string markdown_of(const Findings& findings, const SoakOptions& options) {
   text += "| machine used | " + text_of(findings.load * 100) + " %";
   text += options.factor ? std::string() : " of " + text_of(options.load * 100) + " % wanted";
   text += " |\n";
-  add_memory(text, "the server", findings.server_memory);
-  add_memory(text, "the clients", findings.clients_memory);
+  add_memory(text, "server: resident", findings.server_resident);
+  add_memory(text, "server: heap", findings.server_heap);
+  add_memory(text, "clients: resident", findings.clients_resident);
+  add_memory(text, "clients: heap", findings.clients_heap);
   for (const auto& [name, count] : findings.tally.counts()) {
     text += "| clients: " + name + " | " + text_of(static_cast<double>(count)) + " |\n";
   }
@@ -141,7 +145,9 @@ void write_report(const Findings& findings, const SoakOptions& options,
              svg_of(plot_of(findings, "Memory", "MiB",
                             {{"server, resident", &Sample::server_rss_mib},
                              {"server, private", &Sample::server_private_mib},
-                             {"clients, resident", &Sample::clients_rss_mib}})));
+                             {"server, heap", &Sample::server_heap_mib},
+                             {"clients, resident", &Sample::clients_rss_mib},
+                             {"clients, heap", &Sample::clients_heap_mib}})));
   write_file(options.folder, "load.svg",
              svg_of(plot_of(findings, "CPU", "CPUs",
                             {{"machine (share of all)", &Sample::machine_cpu},

@@ -19,7 +19,9 @@ struct Sample {
   double clients_cpu = 0;
   double server_rss_mib = 0;
   double server_private_mib = 0;
+  double server_heap_mib = 0;  ///< allocated and not freed
   double clients_rss_mib = 0;
+  double clients_heap_mib = 0;
   double connections = 0;
   double accepted = 0;  ///< sockets since the start
   double visits_per_s = 0;

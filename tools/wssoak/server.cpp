@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "machine.hpp"
 #include "numbers.hpp"
 #include "plan.hpp"
 
@@ -187,6 +188,7 @@ Numbers all_numbers(const ws::Server& server, const Counts& counts) {
   numbers["log_errors"] = counts.log_errors;
   numbers["log_warnings"] = counts.log_warnings;
   --numbers["handshakes_pending"];  // who asks for this is no client
+  numbers["heap_bytes"] = own_heap_bytes();
   numbers["tls_port"] = port_of(server.addresses().at(1));
   return numbers;
 }

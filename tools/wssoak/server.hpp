@@ -6,7 +6,7 @@
 namespace wssoak {
 
 /// Serves until SIGTERM. `GET /stats` gives `Numbers` as JSON: those of `Stats`, those that its
-/// handlers count, and `tls_port`. Throws `webshocket::Error`.
+/// handlers count, and `heap_bytes` and `tls_port`. Throws `webshocket::Error`.
 void serve(const ServeOptions& options);
 
 }  // namespace wssoak

@@ -156,7 +156,9 @@ void Soak::sample(double seconds) {
   one.clients_cpu = ms(now.own_cpu_ns - past_.own_cpu_ns) / 1e3 / span;
   one.server_rss_mib = mib(memory.resident);
   one.server_private_mib = mib(memory.private_dirty);
+  one.server_heap_mib = mib(number(now.numbers, "heap_bytes"));
   one.clients_rss_mib = mib(own_resident_bytes());
+  one.clients_heap_mib = mib(own_heap_bytes());
   one.connections = told("connections");
   one.accepted = told("accepted");
   one.visits_per_s = told_rate("connections_total");
@@ -200,10 +202,16 @@ void Soak::come_to_rest() {
 }
 
 void Soak::check_exactly() {
-  // Whoever stays has got all that was written for him, before the first count.
+  // All that was written before has come, before the first count: nothing more does for a while.
   const auto received = [&] { return collect().received_whole; };
   std::uint64_t last = received();
-  await([&] { return std::exchange(last, received()) == last; });
+  std::size_t quiet = 0;
+  await([&] {
+    constexpr std::size_t kLooks = 20;
+    const std::uint64_t previous = std::exchange(last, received());
+    quiet = last == previous ? quiet + 1 : 0;
+    return quiet == kLooks;
+  });
   const Numbers before = numbers();
   constexpr std::size_t kRounds = 20;
   for (const auto& crew : crews_) crew->publish_round(kRounds);
