@@ -43,6 +43,13 @@ std::string label(double x, double y, const char* anchor, const std::string& tex
          escaped(text) + "</text>\n";
 }
 
+/// From left to right.
+std::string rule(double y) {
+  const std::string at = text_of(y);
+  return "<line x1='" + text_of(kLeft) + "' x2='" + text_of(kWidth - kRight) + "' y1='" + at +
+         "' y2='" + at + "' stroke='#e3e2e0'/>\n";
+}
+
 /// One of 1, 2, 5 times a power of ten, such that about five of them make the whole.
 double step_of(double whole) {
   const double rough = whole / 5;
@@ -78,9 +85,7 @@ std::string svg_of(const Plot& plot) {
                     "<rect width='100%' height='100%' fill='white'/>\n";
   svg += "<g font-size='15'>" + label(kLeft, 22, "start", plot.title) + "</g>\n";
   for (double y = 0; y <= y_most + y_step / 2; y += y_step) {
-    const std::string at = text_of(y_at(y));
-    svg += "<line x1='" + text_of(kLeft) + "' x2='" + text_of(kWidth - kRight) + "' y1='" + at +
-           "' y2='" + at + "' stroke='#e3e2e0'/>\n";
+    svg += rule(y_at(y));
     svg += label(kLeft - 8, y_at(y) + 4, "end", text_of(y));
   }
   const double x_step = step_of(x_most);
