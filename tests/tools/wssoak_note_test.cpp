@@ -57,8 +57,10 @@ TEST_CASE("sequence: some may be skipped, none may come twice") {
 
 TEST_CASE("sequences: channels are apart") {
   wssoak::Sequences sequences;
-  CHECK(sequences.take("a", 5, false) == Verdict::fine);
-  CHECK(sequences.take("b", 1, false) == Verdict::fine);
-  CHECK(sequences.take("a", 6, false) == Verdict::fine);
-  CHECK(sequences.take("b", 3, false) == Verdict::gap);
+  CHECK(sequences.of("a").take(5, false) == Verdict::fine);
+  CHECK(sequences.of("b").take(1, false) == Verdict::fine);
+  CHECK(sequences.of("a").take(6, false) == Verdict::fine);
+  CHECK(sequences.of("b").take(3, false) == Verdict::gap);
+  CHECK(sequences.of("b").previous() == 1);
+  CHECK(sequences.of("c").previous() == 0);
 }

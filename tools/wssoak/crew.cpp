@@ -81,6 +81,7 @@ ws::Task<void> Crew::open_all() {
 
 ws::Task<void> Crew::connect_member(Member& member, std::size_t index) {
   const Variety variety = Variety::of(index);
+  member.variety = variety;
   member.stays = true;
   member.gets_news = true;
   if (variety.is_raw()) {
@@ -226,11 +227,13 @@ void Crew::take(Member& member, const ws::Packet& packet) {
                          (member.gets_news && channel.starts_with("news-")) ||
                          std::ranges::find(member.channels, channel) != member.channels.end();
   if (!is_wanted) mistake("message", "of " + channel + ", which it is not subscribed to");
-  const auto verdict = member.sequences.take(note->channel, note->number, member.may_skip);
-  if (verdict == Sequence::Verdict::gap) {
-    mistake("missing", channel + ", before number " + std::to_string(note->number));
-  } else if (verdict == Sequence::Verdict::repeated) {
-    mistake("order", channel + ", number " + std::to_string(note->number) + " after a later one");
+  Sequence& sequence = member.sequences.of(note->channel);
+  const auto verdict = sequence.take(note->number, member.may_skip);
+  if (verdict != Sequence::Verdict::fine) {
+    mistake(verdict == Sequence::Verdict::gap ? "missing" : "order",
+            channel + ", " + std::to_string(note->number) + " after " +
+                std::to_string(sequence.previous()) + ", for " + text_of(member.variety) +
+                (member.stays ? " that stays" : " on a visit"));
   }
   const std::uint64_t now = wsbench::now_ns();
   if (!member.may_skip) tally_.delivery_ns.add(now > note->sent_ns ? now - note->sent_ns : 0);

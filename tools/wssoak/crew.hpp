@@ -57,16 +57,17 @@ class Crew {
  private:
   /// A client that gets messages, and what is known of it.
   struct Member {
-    std::shared_ptr<webshocket::Client> client;
-    std::vector<std::string> channels;
+    std::shared_ptr<webshocket::Client> client = {};
+    Variety variety = {};
+    std::vector<std::string> channels = {};
     bool gets_all_rooms = false;
     bool gets_news = false;
     bool may_skip = false;  ///< some of its messages are dropped
     bool is_cut = false;    ///< it may not get what was written for it
     bool stays = false;
     bool has_left = false;  ///< a raw one: it was answered so
-    std::optional<webshocket::CloseCode> ended;
-    Sequences sequences;
+    std::optional<webshocket::CloseCode> ended = {};
+    Sequences sequences = {};
   };
   /// Whose messages come, while it lives.
   class Known;

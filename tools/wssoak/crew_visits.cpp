@@ -32,6 +32,7 @@ ws::Task<void> Crew::visit() {
   const std::size_t drawn = plan_.gentle ? kFates : draw(kFates);
   const Fate fate = drawn < 2 ? Fate::cut : drawn == 2 ? Fate::runs_away : Fate::clean;
   Member member;
+  member.variety = variety;
   member.is_cut = fate != Fate::clean;
   member.channels = {room(number)};
   if (!variety.is_raw()) member.channels.push_back(room(number + 5));
@@ -116,6 +117,7 @@ ws::Task<void> Crew::read_slowly(SlowChannel channel, Variety variety) {
     constexpr std::size_t kCutEach = 3;
     const bool is_cut = !plan_.gentle && !stopping_ && draw(kCutEach) == 0;
     Member member;
+    member.variety = variety;
     member.may_skip = true;
     member.is_cut = is_cut;
     member.channels = {channel.name};

@@ -65,19 +65,19 @@ std::optional<Note> parse_note(std::string_view text) noexcept {
 }
 
 Sequence::Verdict Sequence::take(std::uint64_t number, bool may_skip) noexcept {
-  const std::uint64_t last = last_;
-  if (number <= last) return Verdict::repeated;
+  previous_ = last_;
+  if (number <= last_) return Verdict::repeated;
   last_ = number;
-  return last == 0 || number == last + 1 || may_skip ? Verdict::fine : Verdict::gap;
+  return previous_ == 0 || number == previous_ + 1 || may_skip ? Verdict::fine : Verdict::gap;
 }
 
-Sequence::Verdict Sequences::take(std::string_view channel, std::uint64_t number, bool may_skip) {
+Sequence& Sequences::of(std::string_view channel) {
   auto found = std::ranges::find(channels_, channel, &Channel::name);
   if (found == channels_.end()) {
     channels_.push_back({std::string(channel), {}});
     found = channels_.end() - 1;
   }
-  return found->sequence.take(number, may_skip);
+  return found->sequence;
 }
 
 }  // namespace wssoak

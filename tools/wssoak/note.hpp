@@ -34,15 +34,19 @@ class Sequence {
   /// The first number that comes may be any; from there on each must come, once, in order; with
   /// `may_skip` some may be left out.
   Verdict take(std::uint64_t number, bool may_skip) noexcept;
+  /// The one before; 0: there was none.
+  std::uint64_t previous() const noexcept { return previous_; }
 
  private:
-  std::uint64_t last_ = 0;  ///< 0: none yet
+  std::uint64_t previous_ = 0;
+  std::uint64_t last_ = 0;  ///< the largest
 };
 
 /// The same for all channels of a reader.
 class Sequences {
  public:
-  Sequence::Verdict take(std::string_view channel, std::uint64_t number, bool may_skip);
+  /// Where a channel stands; made when it is first asked for. Valid until the next one is made.
+  Sequence& of(std::string_view channel);
 
  private:
   struct Channel {

@@ -22,6 +22,14 @@ Variety Variety::of_packets(std::size_t index) noexcept {
           .compressed = index / 6 % 2 == 1};
 }
 
+std::string text_of(const Variety& variety) {
+  std::string text(to_string(variety.format));
+  if (variety.json_in_binary) text += " in binary";
+  if (variety.secure) text += ", with TLS";
+  if (variety.compressed) text += ", compressed";
+  return text;
+}
+
 ClientMaker::ClientMaker(Place place, ClientEvents events, ws::ClientLoop loop, std::size_t number)
     : place_(std::move(place)),
       events_(std::move(events)),

@@ -37,6 +37,9 @@ struct Variety {
   friend auto operator<=>(const Variety&, const Variety&) = default;
 };
 
+/// For people.
+std::string text_of(const Variety& variety);
+
 /// What clients tell; called on their loop.
 struct ClientEvents {
   std::function<void(webshocket::Client&, const webshocket::Packet&)> on_receive;
