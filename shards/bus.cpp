@@ -293,6 +293,7 @@ bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source
 bool Bus::publish(std::span<const std::string_view> channels, const Content& content,
                   const Predicate& predicate, std::vector<std::string>* lacking) {
   if (closed()) return false;
+  const std::uint64_t moment = census_.moment();  // before anything is asked of it
   std::vector<Parcel> parcels;
   for (const std::string_view channel : channels) {
     const Demand demand = demand_for(channel);
@@ -300,6 +301,7 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     Delivery delivery{.target = Delivery::Target::channel,
                       .channel = std::string(channel),
                       .predicate = predicate,
+                      .moment = moment,
                       .tick = ticks_.of(channel),
                       .key_hash = hash_of(content.key),
                       .rule = outboxes_.of(channel)};
@@ -322,11 +324,13 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
 
 bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& predicate) {
   if (closed()) return false;
+  const std::uint64_t moment = census_.moment();
   const Demand demand = demand_for(Census::kEverybody);
   if (demand.forms.empty()) return true;
   Delivery delivery{.target = Delivery::Target::everybody,
                     .route = route,
                     .predicate = predicate,
+                    .moment = moment,
                     .tick = ticks_.of_broadcasts(),
                     .key_hash = hash_of(content.key)};
   Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;

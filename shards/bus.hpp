@@ -45,9 +45,10 @@ struct Delivery {
   std::size_t route = kAllRoutes;  ///< of everybody
   Predicate predicate = {};
   std::shared_ptr<const Message> message = {};
-  std::chrono::milliseconds tick{0};           ///< it waits for; 0: for none
-  std::string key = {};                        ///< see `PublishOptions::key`
-  std::uint64_t key_hash = Run::kNoKey;        ///< of it
+  std::uint64_t moment = 0;              ///< by the census, before it was made: see `Census::made`
+  std::chrono::milliseconds tick{0};     ///< it waits for; 0: for none
+  std::string key = {};                  ///< see `PublishOptions::key`
+  std::uint64_t key_hash = Run::kNoKey;  ///< of it
   std::uint8_t rule = OutboxRules::kNone;      ///< of the channel
   std::function<void(Connection&)> work = {};  ///< instead of a message, for one
 
