@@ -273,6 +273,7 @@ void Reactor::give_back_memory() noexcept {
   outboxes_.shrink_to_fit();
   outbox_memory_kept_ = 0;
   for (auto& readers : readers_) readers.clear();
+  runs_.give_back_spare();
   for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_}) list->shrink_to_fit();
   fit_doomed();
   timers_.shrink();

@@ -47,6 +47,12 @@ void Run::end_message(std::uint64_t key) {
   home_.count(*this, own_.size());
 }
 
+void Run::give_back() noexcept {
+  own_.release();
+  ends_.shrink_to_fit();
+  keys_.shrink_to_fit();
+}
+
 RunRef Run::copy(std::size_t begin, std::size_t end) const {
   RunRef copy(home_.make());
   Run& to = *copy.run_;
@@ -164,6 +170,7 @@ Run& Runs::make() {
   if (spare_.empty()) spare_.push_back(std::unique_ptr<Run>(new Run(*this)));
   Run& run = *spare_.back().release();
   spare_.pop_back();
+  spare_bytes_ -= run.memory();
   run.turn_ = turn_;
   return run;
 }
@@ -174,15 +181,26 @@ void Runs::take_back(Run& run) noexcept {
   if (spare_.size() >= kRunsKept) return;
   run.own_.release(kMemoryKept);
   run.ends_.clear();
-  if (run.ends_.capacity() > kMemoryKept / sizeof(run.ends_[0])) run.ends_.shrink_to_fit();
-  run.keys_ = {};
+  run.keys_.clear();
+  if (run.memory() > 2 * kMemoryKept) run.give_back();
   run.handling_ = {};
   run.counted_ = {};
   run.count_ = 0;
   run.message_.reset();
   run.large_ = {};
   run.placed_ = {};
+  spare_bytes_ += run.memory();
   spare_.push_back(std::move(owner));
+  // Those that lie longest give way: the others are wanted turn by turn.
+  for (std::size_t i = 0; spare_bytes_ > kMostSpare; ++i) {
+    spare_bytes_ -= spare_[i]->memory();
+    spare_[i]->give_back();
+  }
+}
+
+void Runs::give_back_spare() noexcept {
+  spare_.clear();
+  spare_bytes_ = 0;
 }
 
 }  // namespace webshocket::shards

@@ -84,6 +84,13 @@ class Run {
   ~Run() = default;
 
   void end_message(std::uint64_t key);
+  /// What it keeps when it is empty.
+  std::size_t memory() const noexcept {
+    return own_.capacity() + ends_.capacity() * sizeof(ends_[0]) +
+           keys_.capacity() * sizeof(keys_[0]);
+  }
+  /// REQUIRES: it is empty.
+  void give_back() noexcept;
   std::size_t index_of_message(std::size_t begin) const noexcept;
 
   Runs& home_;
@@ -158,6 +165,7 @@ class Runs {
   /// A larger message is not copied but referred to.
   static constexpr std::size_t kMostCopied = 16 * 1024;
   static constexpr std::size_t kMostInRun = 256 * 1024;
+  static constexpr std::size_t kMostSpare = 1024 * 1024;
 
   Runs();
   Runs(const Runs&) = delete;
@@ -188,6 +196,9 @@ class Runs {
 
   /// What is kept for outboxes that refer to it: each run counts once.
   std::size_t bytes() const noexcept { return bytes_; }
+  /// What runs that nobody refers to have kept for the next ones: `kMostSpare` at most.
+  std::size_t spare_bytes() const noexcept { return spare_bytes_; }
+  void give_back_spare() noexcept;
 
  private:
   friend class RunRef;
@@ -215,7 +226,8 @@ class Runs {
   std::vector<Open> open_;
   /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
-  std::vector<std::unique_ptr<Run>> spare_;
+  std::vector<std::unique_ptr<Run>> spare_;  ///< the last one is the next
+  std::size_t spare_bytes_ = 0;
 };
 
 inline bool Run::is_new() const noexcept { return turn_ == home_.turn_; }

@@ -132,6 +132,35 @@ TEST_CASE("bytes are counted once, however many refer to them, and as long as an
   CHECK(runs.bytes() == 0);
 }
 
+TEST_CASE("what is kept for the next runs has a bound, and it is for those that are in use") {
+  Runs runs;
+  const auto message = message_of(std::string(1'000, 'm'));
+  const auto turn = [&](std::uint64_t targets) {
+    for (std::uint64_t target = 0; target < targets; ++target) {
+      for (int i = 0; i < 60; ++i) runs.add(target, message, Form::raw);
+    }
+    runs.end_turn();
+  };
+  turn(1);
+  const std::size_t one = runs.spare_bytes();
+  CHECK(one >= 60'000);
+  turn(1);
+  CHECK(runs.spare_bytes() == one);
+  turn(10);
+  CHECK(runs.spare_bytes() == 10 * one);
+  turn(100);
+  CHECK(runs.spare_bytes() <= Runs::kMostSpare);
+  CHECK(runs.spare_bytes() > Runs::kMostSpare - one);
+  // A turn that needs few changes nothing.
+  const std::size_t many = runs.spare_bytes();
+  turn(3);
+  CHECK(runs.spare_bytes() == many);
+  runs.give_back_spare();
+  CHECK(runs.spare_bytes() == 0);
+  turn(1);
+  CHECK(runs.spare_bytes() == one);
+}
+
 TEST_CASE("whatever targets a turn has, each has one run, and it holds what was added") {
   Runs runs;
   std::mt19937_64 random(20'261'123);
