@@ -83,7 +83,8 @@ std::vector<std::string> unexpected_errors(const Numbers& numbers) {
        {"handler_errors", "predicate_errors", "rpc_errors", "packets_unknown", "protocol_errors",
         "messages_limited", "messages_timed_out", "pings_unanswered", "writes_timed_out",
         "subscriptions_refused", "inbox_refused", "publishes_refused", "refused", "refused_per_ip",
-        "refused_rate", "accept_errors", "upgrades_rejected", "log_errors"}) {
+        "refused_rate", "accept_errors", "allocation_failures", "upgrades_rejected",
+        "log_errors"}) {
     faults.expect_zero(name);
   }
   return faults.take();

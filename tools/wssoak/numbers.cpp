@@ -69,6 +69,7 @@ constexpr Field<Stats::Shard> kTotals[] = {
     {"protocol_errors", &Stats::Shard::protocol_errors},
     {"handler_errors", &Stats::Shard::handler_errors},
     {"predicate_errors", &Stats::Shard::predicate_errors},
+    {"allocation_failures", &Stats::Shard::allocation_failures},
     {"slow_callbacks", &Stats::Shard::slow_callbacks},
     {"pings_unanswered", &Stats::Shard::pings_unanswered},
     {"inbox_refused", &Stats::Shard::inbox_refused},
