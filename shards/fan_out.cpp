@@ -19,17 +19,7 @@ class Giver {
   Giver(Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
       : runs_(runs), target_(target), delivery_(delivery) {}
 
-  /// Only to those of these forms: others have come meanwhile, and would get this one by chance,
-  /// but not each of those behind it.
-  void restrict_to(Forms forms) noexcept {
-    forms_ = forms;
-    is_restricted_ = true;
-  }
-
   void operator()(TcpConnection& connection) {
-    if (is_restricted_ && !forms_.has(webshocket::detail::ConnectionAccess::form(connection))) {
-      return pass_over();
-    }
     // Who got what lies in front of this, gets this in the same form.
     if (last_ != nullptr && connection.extend(*last_)) {
       ++outcome_.delivered;
@@ -95,8 +85,6 @@ class Giver {
   }
 
   Outcome outcome_;
-  Forms forms_;
-  bool is_restricted_ = false;
   const Piece* last_ = nullptr;
   Runs& runs_;
   std::uint64_t target_;
@@ -125,10 +113,20 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   const bool is_channel = delivery.target == Delivery::Target::channel;
   Giver give(runs_, is_channel ? channels_.hash(delivery.channel) : delivery.route, delivery);
-  if (!census().is_settled(index_, delivery.moment)) {
+  // Who has come meanwhile with a form of his own would get this one by chance, but not each of
+  // those behind it.
+  const bool is_settled = census().is_settled(index_, delivery.moment);
+  const auto forms_made = [&] {
     const auto bucket = is_channel ? census().bucket_of(delivery.channel) : Census::kEverybody;
-    give.restrict_to(census().made(index_, bucket, delivery.moment));
-  }
+    return census().made(index_, bucket, delivery.moment);
+  };
+  const Forms made = is_settled ? Forms() : forms_made();
+  const auto is_meant = [&](const TcpConnection& connection) {
+    if (!is_settled && !made.has(webshocket::detail::ConnectionAccess::form(connection))) {
+      return false;
+    }
+    return delivery.predicate.empty() || delivery.predicate(connection);
+  };
   const auto walk = [&](auto&& each) {
     if (is_channel) {
       channels_.for_each_match(delivery.channel, [&](Subscriber& subscriber) {
@@ -144,11 +142,11 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
     }
   };
   try {
-    if (delivery.predicate.empty()) {
+    if (is_settled && delivery.predicate.empty()) {
       walk(give);
     } else {
       walk([&](TcpConnection& connection) {
-        delivery.predicate(connection) ? give(connection) : give.pass_over();
+        is_meant(connection) ? give(connection) : give.pass_over();
       });
     }
   } catch (const std::bad_alloc&) {  // to find out who it is for
