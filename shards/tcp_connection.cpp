@@ -450,6 +450,7 @@ Census::Bucket TcpConnection::bucket_of(std::string_view name) const noexcept {
 // --- time -------------------------------------------------------------------------------------
 
 void TcpConnection::on_late() {
+  if (shard().draining() && has_said_nothing()) return doom();
   // A large answer takes its time, as long as it gets on.
   if (phase_ == Phase::http && is_reading_answers()) return set_deadline(http_timeout());
   const bool has_begun = handshake_ == nullptr || handshake_->is_pending;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 
 #include "shards/shard.hpp"
@@ -11,6 +12,12 @@
 #include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
+namespace {
+
+/// Who has just been accepted may have asked already: it is on its way.
+constexpr std::chrono::seconds kFirstWord{1};
+
+}  // namespace
 
 void TcpConnection::leave() noexcept {
   if (phase_ == Phase::open) {
@@ -18,7 +25,10 @@ void TcpConnection::leave() noexcept {
     accepts_ = false;
     return shard().mark_going(*this);
   }
-  if (has_said_nothing()) return doom();
+  if (has_said_nothing()) {
+    const bool is_new = handshake_ == nullptr || handshake_->is_pending;
+    return is_new ? set_deadline(kFirstWord) : doom();
+  }
   if (phase_ != Phase::http) return;
   // Its request, whole or not, is answered. But it is the last one.
   handshake_->keep_alive = false;
