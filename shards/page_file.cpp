@@ -13,7 +13,7 @@ PageFile::~PageFile() { close(); }
 
 std::optional<std::size_t> PageFile::place(const Run& run, std::size_t end) noexcept {
   Run::Placed& placed = run.placed_;
-  if (!run.is_new() || is_unavailable_) return std::nullopt;
+  if (!run.is_new() || is_unavailable_ || rest_ != 0) return std::nullopt;
   if (placed.size >= end) return placed.offset;
   if (run.references() < kWorthReferences || run.size() < kWorthPlacing) return std::nullopt;
   const std::size_t size = run.size();
@@ -38,6 +38,7 @@ ssize_t PageFile::send(int socket, const FilePart& part) noexcept {
 
 void PageFile::clear() noexcept {
   if (is_unavailable_) return close();
+  if (rest_ != 0) --rest_;
   if (size_ == 0) return;
   size_ = 0;
   // Whole pages leave the file; none that a socket still refers to is changed.
@@ -52,9 +53,13 @@ void PageFile::close() noexcept {
 bool PageFile::open() noexcept {
   if (fd_ >= 0) return true;
   fd_ = ::memfd_create("webshocket", MFD_CLOEXEC);
-  is_unavailable_ = fd_ < 0;
-  return !is_unavailable_;
+  if (fd_ >= 0) return true;
+  const bool may_pass = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  may_pass ? take_rest() : close();
+  return false;
 }
+
+void PageFile::take_rest() noexcept { rest_ = kRest; }
 
 bool PageFile::write(const Run& run, std::size_t size) noexcept {
   for (std::size_t written = 0; written < size;) {
@@ -62,7 +67,8 @@ bool PageFile::write(const Run& run, std::size_t size) noexcept {
         ::pwrite(fd_, run.data() + written, size - written, static_cast<off_t>(size_ + written));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
-      is_unavailable_ = true;
+      take_rest();
+      if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) close();
       return false;
     }
     written += static_cast<std::size_t>(count);

@@ -32,6 +32,8 @@ class PageFile {
   static constexpr std::size_t kWorthPlacing = 4 * 1024;
   static constexpr std::uint32_t kWorthReferences = 16;
   static constexpr std::size_t kMostPlaced = 16 * 1024 * 1024;
+  /// Turns without it, when descriptors or memory were lacking.
+  static constexpr int kRest = 1024;
 
   PageFile() noexcept = default;
   PageFile(const PageFile&) = delete;
@@ -53,9 +55,11 @@ class PageFile {
   bool open() noexcept;
   void close() noexcept;
   bool write(const Run& run, std::size_t size) noexcept;
+  void take_rest() noexcept;
 
   int fd_ = -1;
   bool is_unavailable_ = false;
+  int rest_ = 0;
   std::size_t size_ = 0;
 };
 

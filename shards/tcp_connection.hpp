@@ -214,6 +214,8 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void refuse_message(std::span<const std::byte> message);
   /// Does not read for a while if that is too much for `Config::receive_rate`.
   void charge_received(std::size_t bytes);
+  /// Replies are never dropped: what would lead to more of them waits.
+  bool is_outbox_full() const noexcept;
   bool must_wait() const noexcept;
   Parked& parked();
   void park(Opcode opcode, std::span<const std::byte> message);

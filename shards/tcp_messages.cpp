@@ -26,17 +26,21 @@ void TcpConnection::take_close(CloseCode code, std::string_view reason) {
   Endpoint::take_close(code, reason);
 }
 
+bool TcpConnection::is_outbox_full() const noexcept {
+  const std::size_t limit = own_rule().limit;
+  return limit != 0 && outbox_bytes() > limit;
+}
+
 bool TcpConnection::must_wait() const noexcept {
   const Config& config = shard().config();
   return event_in_flight() ||
          (config.rpc_task_limit != 0 && calls_in_flight() >= config.rpc_task_limit) ||
-         (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) ||
-         shard().at_call_limit();
+         is_outbox_full() || shard().at_call_limit();
 }
 
 bool TcpConnection::must_stop_reading() const noexcept {
   const Config& config = shard().config();
-  if (config.outbox_limit != 0 && outbox_bytes() > config.outbox_limit) return true;
+  if (is_outbox_full()) return true;
   if (holds_back()) return true;
   if (parked_ == nullptr) return false;
   return parked_->close.has_value() ||

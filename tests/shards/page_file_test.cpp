@@ -191,6 +191,28 @@ TEST_CASE("where files may not be large, nothing is placed") {
   CHECK(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
 }
 
+TEST_CASE("a lack of descriptors passes") {
+  Runs runs;
+  PageFile file;
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  const auto place = [&] {
+    const Shared shared(runs, 'a');
+    const bool is_placed = file.place(*shared.range.run, shared.range.end).has_value();
+    runs.end_turn();
+    file.clear();
+    return is_placed;
+  };
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const bool is_placed = place();
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK_FALSE(is_placed);
+  CHECK_FALSE(place());  // not in each turn anew
+  for (int turn = 0; turn < PageFile::kRest; ++turn) file.clear();
+  CHECK(place());
+}
+
 TEST_CASE("an empty part is no reason to give up, what cannot be sent files is") {
   Runs runs;
   PageFile file;
