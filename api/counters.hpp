@@ -29,6 +29,8 @@ struct Counters {
   Counter http_requests;
   Counter upgrades_rejected;
   Counter handshakes_timed_out;
+  Counter keep_alives_refused;
+  Counter keep_alives_timed_out;
   Counter proxy_headers_rejected;
   Counter tls_handshakes;
   Counter tls_resumptions;
@@ -73,6 +75,9 @@ struct Counters {
   Counter allocation_failures;
   Counter slow_callbacks;
   Counter pings_unanswered;
+  Counter closes_timed_out;
+  Counter drains_cut_off;
+  Counter accepts_refused;
   Counter outbox_bytes;
   Counter inbound_bytes;
   Counter parked_bytes;

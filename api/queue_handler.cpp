@@ -12,6 +12,7 @@
 #include <webshocket/error.hpp>
 
 #include "api/access.hpp"
+#include "api/counters.hpp"
 #include "api/pull.hpp"
 
 namespace webshocket {
@@ -131,6 +132,7 @@ void QueueHandler::on_connect(Connection& connection) {
       std::make_shared<detail::PullState>(connection.peer(), connection.remote_address(),
                                           config.packet_queue_size, config.packet_queue_bytes);
   if (!queue_->push(slot.state)) {
+    detail::ConnectionAccess::hub(connection).counters().accepts_refused.add();
     connection.close(CloseCode::try_again_later,
                      "too many connections wait to be accepted (accept_queue_size)");
   }

@@ -70,6 +70,7 @@ void Acceptor::on_incoming(std::uint32_t) noexcept {
 
 bool Acceptor::accept_one() noexcept {
   if (const auto wait = site_.accept_rate.wait(Clock::now()); wait.count() != 0) {
+    counters_.paused.fetch_add(1, std::memory_order_relaxed);
     pause(wait);
     return false;
   }

@@ -23,6 +23,7 @@ namespace webshocket::engine {
 struct AcceptCounters {
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint64_t> paused{0};  ///< by `Config::accept_rate`
   std::atomic<std::uint64_t> errors{0};
 };
 

@@ -137,11 +137,11 @@ Config checked(Config config) {
   kCheck.duration("drain_timeout", config.drain_timeout, true);
   kCheck.duration("drain_spread", config.drain_spread, true);
   kCheck.duration("reconnect_hint", config.reconnect_hint, true);
-  for (auto duration :
-       {&Config::handshake_timeout, &Config::tls_budget, &Config::http_keep_alive,
-        &Config::ping_interval, &Config::ping_timeout, &Config::write_timeout,
-        &Config::close_timeout, &Config::drain_timeout, &Config::drain_delay, &Config::drain_spread,
-        &Config::reconnect_hint, &Config::slow_callback_threshold}) {
+  for (auto duration : {&Config::handshake_timeout, &Config::message_timeout, &Config::tls_budget,
+                        &Config::http_keep_alive, &Config::ping_interval, &Config::ping_timeout,
+                        &Config::write_timeout, &Config::close_timeout, &Config::drain_timeout,
+                        &Config::drain_delay, &Config::drain_spread, &Config::reconnect_hint,
+                        &Config::slow_callback_threshold}) {
     config.*duration = std::chrono::duration_cast<std::chrono::milliseconds>(
         webshocket::detail::bounded_timeout(config.*duration));
   }

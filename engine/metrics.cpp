@@ -24,6 +24,8 @@ constexpr Field kFields[] = {
     {&detail::Counters::http_requests, &Stats::Shard::http_requests},
     {&detail::Counters::upgrades_rejected, &Stats::Shard::upgrades_rejected},
     {&detail::Counters::handshakes_timed_out, &Stats::Shard::handshakes_timed_out},
+    {&detail::Counters::keep_alives_refused, &Stats::Shard::keep_alives_refused},
+    {&detail::Counters::keep_alives_timed_out, &Stats::Shard::keep_alives_timed_out},
     {&detail::Counters::proxy_headers_rejected, &Stats::Shard::proxy_headers_rejected},
     {&detail::Counters::tls_handshakes, &Stats::Shard::tls_handshakes},
     {&detail::Counters::tls_resumptions, &Stats::Shard::tls_resumptions},
@@ -68,6 +70,9 @@ constexpr Field kFields[] = {
     {&detail::Counters::allocation_failures, &Stats::Shard::allocation_failures},
     {&detail::Counters::slow_callbacks, &Stats::Shard::slow_callbacks},
     {&detail::Counters::pings_unanswered, &Stats::Shard::pings_unanswered},
+    {&detail::Counters::closes_timed_out, &Stats::Shard::closes_timed_out},
+    {&detail::Counters::drains_cut_off, &Stats::Shard::drains_cut_off},
+    {&detail::Counters::accepts_refused, &Stats::Shard::accepts_refused},
     {&detail::Counters::outbox_bytes, &Stats::Shard::outbox_bytes},
     {&detail::Counters::inbound_bytes, &Stats::Shard::inbound_bytes},
     {&detail::Counters::parked_bytes, &Stats::Shard::parked_bytes},
@@ -123,6 +128,7 @@ Stats Engine::stats() const {
   stats.refused = accept_counters_.refused.load(std::memory_order_relaxed);
   stats.refused_per_ip = site_.ips.refused();
   stats.refused_rate = site_.ips.refused_rate();
+  stats.accepts_paused = accept_counters_.paused.load(std::memory_order_relaxed);
   stats.accept_errors = accept_counters_.errors.load(std::memory_order_relaxed);
   return stats;
 }

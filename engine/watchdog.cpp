@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "api/log_gate.hpp"
 #include "api/working.hpp"
 
 namespace webshocket::engine {
@@ -34,9 +35,11 @@ void Watchdog::look_at(std::size_t index) noexcept {
   if (shard.turn_began() != began) return;  // it has gone on, and the label may be of a later turn
   told_[index] = began;
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
-  site_.log(LogLevel::warning, "shard " + std::to_string(index) + " is blocked by " +
-                                   std::string(label == nullptr ? "no handler" : label->text) +
-                                   ", for " + std::to_string(milliseconds) + " ms so far");
+  detail::log_if_possible(shard, LogLevel::warning, [&] {
+    return "shard " + std::to_string(index) + " is blocked by " +
+           std::string(label == nullptr ? "no handler" : label->text) + ", for " +
+           std::to_string(milliseconds) + " ms so far";
+  });
 }
 
 }  // namespace webshocket::engine

@@ -24,19 +24,6 @@ std::size_t frame_end(std::span<const std::byte> frames, std::size_t offset) noe
   return end;
 }
 
-std::size_t FrameHeader::write(std::span<std::byte, kMaxSize> place) const noexcept {
-  const std::size_t more = length < 126 ? 0 : length < 65536 ? 2 : 8;
-  const std::uint64_t short_length = more == 0 ? length : more == 2 ? 126 : 127;
-  place[0] = static_cast<std::byte>((fin ? 0x80U : 0U) | static_cast<unsigned>(reserved) << 4 |
-                                    static_cast<unsigned>(opcode));
-  place[1] = static_cast<std::byte>((masked ? 0x80U : 0U) | short_length);
-  for (std::size_t i = 0; i < more; ++i) {
-    place[2 + i] = static_cast<std::byte>(length >> (8 * (more - 1 - i)) & 0xFFU);
-  }
-  if (masked) std::memcpy(place.data() + 2 + more, key.data(), key.size());
-  return 2 + more + (masked ? key.size() : 0);
-}
-
 struct HeaderJudge::Callbacks {
   static ssize_t receive(wslay_event_context* context, std::uint8_t* place, std::size_t size, int,
                          void* opaque) noexcept {

@@ -48,8 +48,9 @@ struct FrameHeader {
     header.length = size;
     return header;
   }
-  /// `parse` backwards, the length in its shortest form; how many bytes it took.
-  std::size_t write(std::span<std::byte, kMaxSize> place) const noexcept;
+  /// `parse` backwards, the length in its shortest form; how many bytes it took. REQUIRES: room for
+  /// them; `kMaxSize` is always enough.
+  std::size_t write(std::byte* place) const noexcept;
 
   bool control() const noexcept { return (static_cast<unsigned>(opcode) & 0x8U) != 0; }
 
@@ -88,6 +89,20 @@ inline FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept
   }
   if (header.masked) std::memcpy(header.key.data(), bytes.data() + kMinSize + extra, 4);
   return header;
+}
+
+// For every frame that goes out.
+inline std::size_t FrameHeader::write(std::byte* place) const noexcept {
+  const std::size_t more = length < 126 ? 0 : length < 65536 ? 2 : 8;
+  const std::uint64_t short_length = more == 0 ? length : more == 2 ? 126 : 127;
+  place[0] = static_cast<std::byte>((fin ? kFin : 0U) | static_cast<unsigned>(reserved) << 4 |
+                                    static_cast<unsigned>(opcode));
+  place[1] = static_cast<std::byte>((masked ? kMask : 0U) | short_length);
+  for (std::size_t i = 0; i < more; ++i) {
+    place[kMinSize + i] = static_cast<std::byte>(length >> (8 * (more - 1 - i)) & 0xFFU);
+  }
+  if (masked) std::memcpy(place + kMinSize + more, key.data(), key.size());
+  return kMinSize + more + (masked ? key.size() : 0);
 }
 
 /// Where the frame ends in which `offset` lies, or that ends there. REQUIRES: `frames` is whole

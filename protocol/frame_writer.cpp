@@ -101,12 +101,9 @@ void write_unmasked(Buffer& out, Opcode opcode, std::span<const std::byte> paylo
     const std::size_t size =
         fragment_size == 0 ? payload.size() : std::min(payload.size(), fragment_size);
     is_last = size == payload.size();
-    std::array<std::byte, FrameHeader::kMaxSize> bytes;
-    const std::size_t header =
-        FrameHeader::of_message(opcode, is_first, is_last, compressed, size).write(bytes);
-    std::memcpy(place, bytes.data(), header);
-    if (size != 0) std::memcpy(place + header, payload.data(), size);
-    place += header + size;
+    place += FrameHeader::of_message(opcode, is_first, is_last, compressed, size).write(place);
+    if (size != 0) std::memcpy(place, payload.data(), size);
+    place += size;
     payload = payload.subspan(size);
   }
 }

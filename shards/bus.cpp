@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <webshocket/error.hpp>
@@ -41,13 +42,18 @@ bool Inbox::reserve(std::size_t bytes, std::size_t limit) noexcept {
   return false;
 }
 
-void Inbox::post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery) {
-  queue_.enqueue(token, std::move(delivery));
+bool Inbox::post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery) {
+  if (queue_.enqueue(token, std::move(delivery))) return true;
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  return false;
 }
 
 void Inbox::post_all(moodycamel::ProducerToken& token,
                      std::span<std::shared_ptr<const Delivery>> deliveries) {
-  queue_.enqueue_bulk(token, std::make_move_iterator(deliveries.begin()), deliveries.size());
+  const auto begin = std::make_move_iterator(deliveries.begin());
+  if (queue_.enqueue_bulk(token, begin, deliveries.size())) return;
+  for (const auto& delivery : deliveries) give_back(delivery->cost());
+  refused_.fetch_add(deliveries.size(), std::memory_order_relaxed);
 }
 
 bool Inbox::take_batch() {
@@ -57,7 +63,9 @@ bool Inbox::take_batch() {
 }
 
 void Inbox::post_control(Control control) {
-  control_.enqueue(std::move(control));
+  // A queue that has no memory for it leaves it as it is.
+  // NOLINTNEXTLINE(bugprone-use-after-move)
+  while (!control_.enqueue(std::move(control))) std::this_thread::yield();
   wake();
 }
 
@@ -171,7 +179,12 @@ Bus::Bus(std::size_t shards, std::size_t inbox_limit, const Framing& framing, Ti
 Bus::~Bus() { producers_.clear(); }  // their tokens refer to the inboxes' queues
 
 Bus::Membership::Membership(Bus& bus, std::size_t shard, Receiver& receiver)
-    : bus_(bus), shard_(shard), receiver_(receiver), waiting_(bus.shards()) {
+    : bus_(bus),
+      shard_(shard),
+      receiver_(receiver),
+      producer_(bus.producer()),
+      waiting_(bus.shards()) {
+  with_waiting_.reserve(bus.shards());
   member = this;
 }
 Bus::Membership::~Membership() {
@@ -181,17 +194,17 @@ Bus::Membership::~Membership() {
 
 void Bus::Membership::post(std::size_t shard, std::shared_ptr<const Delivery> delivery) {
   auto& waiting = waiting_[shard];
-  if (waiting.empty()) with_waiting_.push_back(shard);
-  waiting_bytes_ += delivery->cost();
+  const std::size_t cost = delivery->cost();
   waiting.push_back(std::move(delivery));
+  if (waiting.size() == 1) with_waiting_.push_back(shard);
+  waiting_bytes_ += cost;
   if (waiting.size() >= kMostWaiting || waiting_bytes_ >= kMostBytesWaiting) send_off();
 }
 
 void Bus::Membership::send_off() {
   if (with_waiting_.empty()) return;
-  Producer& producer = bus_.producer();
   for (const std::size_t shard : with_waiting_) {
-    bus_.inboxes_[shard]->post_all(producer.tokens[shard], waiting_[shard]);
+    bus_.inboxes_[shard]->post_all(producer_.tokens[shard], waiting_[shard]);
     bus_.inboxes_[shard]->wake();
     waiting_[shard].clear();
   }
@@ -345,39 +358,59 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   return hand_out({&parcel, 1});
 }
 
+/// Room in inboxes for what is on its way there; what does not get there gives it back.
+struct Bus::Reservation {
+  explicit Reservation(Bus& from) : bus(from), bytes(from.shards(), 0) {}
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation() {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      if (made[i] && bytes[i] != 0) bus.inboxes_[i]->give_back(bytes[i]);
+    }
+  }
+
+  Bus& bus;
+  std::vector<std::size_t> bytes;  ///< by shard
+  ShardSet made;
+};
+
 bool Bus::hand_out(std::span<const Parcel> parcels) {
   Membership* const here = this->here();
   const std::size_t own = here == nullptr ? shards() : here->shard_;
-  std::vector<std::size_t> reserved(shards(), 0);
+  Reservation room(*this);
   for (const Parcel& parcel : parcels) {
     for (std::size_t i = 0; i < shards(); ++i) {
-      if (parcel.shards[i] && i != own) reserved[i] += parcel.delivery->cost();
+      if (parcel.shards[i] && i != own) room.bytes[i] += parcel.delivery->cost();
     }
   }
   for (std::size_t i = 0; i < shards(); ++i) {
-    if (reserved[i] == 0 || inboxes_[i]->reserve(reserved[i], inbox_limit_)) continue;
+    if (room.bytes[i] == 0) continue;
+    if (inboxes_[i]->reserve(room.bytes[i], inbox_limit_)) {
+      room.made.set(i);
+      continue;
+    }
     // They cannot make room for what they have not been given yet.
     if (here != nullptr) here->send_off();
-    while (i-- > 0) {
-      if (reserved[i] != 0) inboxes_[i]->give_back(reserved[i]);
-    }
     return false;
   }
+  bool is_whole = true;
   for (const Parcel& parcel : parcels) {
     for (std::size_t i = 0; i < shards(); ++i) {
       if (!parcel.shards[i] || i == own) continue;
       if (here != nullptr) {
         here->post(i, parcel.delivery);
-      } else {
-        inboxes_[i]->post(producer().tokens[i], parcel.delivery);
+      } else if (!inboxes_[i]->post(producer().tokens[i], parcel.delivery)) {
+        is_whole = false;
+        continue;
       }
+      room.bytes[i] -= parcel.delivery->cost();
     }
   }
   if (here == nullptr) {
     for (std::size_t i = 0; i < shards(); ++i) {
-      if (reserved[i] != 0) inboxes_[i]->wake();
+      if (room.made[i]) inboxes_[i]->wake();
     }
-    return true;
+    return is_whole;
   }
   for (const Parcel& parcel : parcels) {
     if (!parcel.shards[own]) continue;
@@ -401,12 +434,23 @@ SendStatus Bus::hand_over(std::shared_ptr<const Delivery> delivery, bool bounded
     if (here != nullptr) here->send_off();
     return SendStatus::dropped;
   }
-  if (here != nullptr) {
-    here->post(shard, std::move(delivery));
-  } else {
-    inbox.post(producer().tokens[shard], std::move(delivery));
-    inbox.wake();
+  const std::size_t cost = delivery->cost();
+  bool is_posted = false;
+  try {
+    if (here != nullptr) {
+      here->post(shard, std::move(delivery));
+      return SendStatus::ok;
+    }
+    is_posted = inbox.post(producer().tokens[shard], std::move(delivery));
+  } catch (const std::bad_alloc&) {
+    inbox.give_back(cost);
+    throw;
   }
+  if (!is_posted) {
+    inbox.give_back(cost);
+    return SendStatus::dropped;
+  }
+  inbox.wake();
   return SendStatus::ok;
 }
 

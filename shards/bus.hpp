@@ -73,10 +73,12 @@ class Inbox {
   /// False if the bound (0: none) would be passed.
   bool reserve(std::size_t bytes, std::size_t limit) noexcept;
   void give_back(std::size_t bytes) noexcept { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
-  void post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
-  /// All of them in one operation; leaves them empty.
+  /// False if there is no memory for it: refused, as if it was full.
+  bool post(moodycamel::ProducerToken& token, std::shared_ptr<const Delivery> delivery);
+  /// All of them in one operation; leaves them empty. What there is no memory for is refused.
   void post_all(moodycamel::ProducerToken& token,
                 std::span<std::shared_ptr<const Delivery>> deliveries);
+  /// Never refused: without memory it waits for what the shard takes.
   void post_control(Control control);
   /// Costs a system call only if the shard sleeps.
   void wake() noexcept;
@@ -167,6 +169,12 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   void close() noexcept { closed_.store(true, std::memory_order_release); }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
+  /// One thread's right to post in order: a token per inbox.
+  struct Producer {
+    std::vector<moodycamel::ProducerToken> tokens;
+    bool lent = false;
+  };
+
   /// Makes this thread a shard of this bus, as long as it lives. What it posts to other shards
   /// waits until `send_off`: so those who hear of it find all that one turn has for them, and
   /// theirs is one burst, too.
@@ -188,6 +196,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
     Bus& bus_;
     const std::size_t shard_;
     Receiver& receiver_;
+    Producer& producer_;
     std::vector<std::vector<std::shared_ptr<const Delivery>>> waiting_;  ///< by shard
     std::vector<std::size_t> with_waiting_;                              ///< shards
     std::size_t waiting_bytes_ = 0;
@@ -196,11 +205,6 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
 
  private:
   friend class ProducerLease;
-  /// One thread's right to post in order: a token per inbox.
-  struct Producer {
-    std::vector<moodycamel::ProducerToken> tokens;
-    bool lent = false;
-  };
   using ShardSet = std::bitset<kMostShards>;
   /// Who could want a message, and in which forms.
   struct Demand {
@@ -230,6 +234,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   Producer& producer();
   Producer& lend_producer();
   void return_producer(Producer& producer) noexcept;
+  struct Reservation;
   bool hand_out(std::span<const Parcel> parcels);
   SendStatus hand_over(std::shared_ptr<const Delivery> delivery, bool bounded);
 

@@ -121,7 +121,7 @@ bool Endpoint::read_once() {
   count_received(static_cast<std::size_t>(count));
   if (!ping_sent_) heard_ = reactor_.now();
   const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
-  if (phase_ == Phase::open || phase_ == Phase::closing) {
+  if (speaks_frames()) {
     take_frames(input);
     const bool answers = outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce;
     if (answers && !wants_write_ && phase_ != Phase::doomed) flush();
@@ -296,7 +296,9 @@ void Endpoint::out_of_memory() noexcept {
 }
 
 void Endpoint::close_in_message(CloseCode code, std::string_view reason) noexcept {
-  if (reader_ != nullptr) {
+  // Between two messages there is nothing to throw away, and a handler may still be reading the one
+  // before.
+  if (reader_ != nullptr && !reader_->frames.idle()) {
     reactor_.take_inbound(std::exchange(reader_->counted, 0), 0);
     reader_->frames.reset();
   }
@@ -362,6 +364,7 @@ void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
   } catch (const std::bad_alloc&) {
     return doom(ENOMEM);
   }
+  if (phase_ == Phase::doomed) return;
   phase_ = Phase::closing;
   on_closing(code, reason);
   if (held_back_ != nullptr) reactor_.mark_going(*this);  // for the peer's CLOSE behind it

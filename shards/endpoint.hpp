@@ -176,6 +176,7 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   /// From here on it speaks frames, compressed ones too if `terms` say so.
   void begin_frames(const std::optional<protocol::DeflateTerms>& terms);
+  bool speaks_frames() const noexcept { return phase_ == Phase::open || phase_ == Phase::closing; }
   void take_frames(std::span<std::byte> input);
   /// Input that was held back is parsed, and the socket is read again.
   void take_held_back();
@@ -232,10 +233,15 @@ class Endpoint : private webshocket::detail::TimerNode {
   /// A large message that nothing waits in front of goes to the socket from where it lies; what
   /// that leaves, and any other one, is written to the outbox.
   void write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
-    if (body.bytes.size() >= kSentAtOnce) return write_large(opcode, body, fragment_size);
-    write([&](protocol::Buffer& out) {
-      protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
-    });
+    try {
+      if (body.bytes.size() >= kSentAtOnce) return write_large(opcode, body, fragment_size);
+      write([&](protocol::Buffer& out) {
+        protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
+      });
+    } catch (const std::bad_alloc&) {
+      if (body.compressed) deflate_->forget();
+      throw;
+    }
   }
   void flush();
   /// What was dropped of shared runs.

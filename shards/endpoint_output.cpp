@@ -68,7 +68,7 @@ std::size_t Endpoint::send_at_once(Opcode opcode, const Body& body, std::size_t 
         fragment_size == 0 ? rest.size() : std::min(rest.size(), fragment_size);
     const auto header = protocol::FrameHeader::of_message(opcode, frames == 0, size == rest.size(),
                                                           body.compressed, size);
-    parts[2 * frames] = {headers[frames].data(), header.write(headers[frames])};
+    parts[2 * frames] = {headers[frames].data(), header.write(headers[frames].data())};
     // sendmsg takes what it only reads as void*.
     parts[2 * frames + 1] = {const_cast<std::byte*>(rest.data()), size};
     rest = rest.subspan(size);
@@ -141,7 +141,7 @@ void Endpoint::flush() {
     consume(static_cast<std::size_t>(sent));
     if (static_cast<std::size_t>(sent) < offered) break;
   }
-  if (tls_ != nullptr) outbox_->commit(tls_->committed());
+  if (tls_ != nullptr) outbox_->commit(tls_->committed(), speaks_frames());
   reactor_.count_outbox(own, outbox_->own_bytes());
   if (outbox_->empty()) reactor_.take_back(std::move(outbox_));
   has_flushed();
@@ -149,8 +149,7 @@ void Endpoint::flush() {
 
 void Endpoint::consume(std::size_t count) noexcept {
   count_sent(count);
-  const bool are_frames = phase_ == Phase::open || phase_ == Phase::closing;
-  const Tally written = outbox_->consume(count, are_frames);
+  const Tally written = outbox_->consume(count, speaks_frames());
   reactor_.counters().deliveries_written.add(written.deliveries);
   outbox_->note_progress();
 }

@@ -101,7 +101,7 @@ std::size_t Outbox::first_free() const noexcept {
 }
 
 std::size_t Outbox::split(std::size_t offset) {
-  items_.reserve(items_.size() + 2);  // from here on nothing fails, nor in what follows
+  make_room(2);  // from here on nothing fails, nor in what follows
   std::size_t i = first_;
   for (; offset != 0; ++i) {
     const std::size_t size = items_[i].size();
@@ -217,8 +217,9 @@ Tally Outbox::consume(std::size_t count, bool are_frames) noexcept {
   return written;
 }
 
-void Outbox::commit(std::size_t count) noexcept {
-  frame_rest_ = frame_end_from(count);
+void Outbox::commit(std::size_t count, bool are_frames) noexcept {
+  if (count == 0) return;
+  frame_rest_ = are_frames ? frame_end_from(count) : bytes_;
   std::size_t before = 0;
   for (std::size_t i = first_; i < items_.size() && before < count; ++i) {
     const Item& item = items_[i];
@@ -236,9 +237,15 @@ void Outbox::skip_emptied() noexcept {
   }
 }
 
-// Else a key that changes all the time would fill the list with what it was.
+// Else a key that changes all the time would fill the list with what it was, and each new key the
+// index.
 void Outbox::close_gaps() {
+  constexpr std::size_t kKeysKept = 64;
   skip_emptied();
+  reclaim_items();
+  if (newest_ != nullptr && newest_->size() > 2 * (items_.size() - first_) + kKeysKept) {
+    newest_.reset();
+  }
   if (emptied_ < 64 || emptied_ * 2 < items_.size() - first_) return;
   const auto begin = items_.begin() + static_cast<std::ptrdiff_t>(first_);
   items_.erase(std::remove_if(begin, items_.end(),
@@ -258,23 +265,33 @@ void Outbox::reclaim() noexcept {
     own_sent_ = 0;
     return;
   }
-  if (first_ >= kItemsKept && first_ * 2 >= items_.size()) {
-    items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
-    erased_ += first_;
-    detached_ -= std::min(detached_, first_);
-    first_ = 0;
+  reclaim_items();
+  if (own_sent_ >= kWorthMoving && own_sent_ * 2 >= own_.size()) move_own_to_front();
+}
+
+void Outbox::make_room(std::size_t items) {
+  if (items_.capacity() - items_.size() >= items) return;
+  items_.reserve(std::max(2 * items_.size(), items_.size() + items));
+}
+
+void Outbox::reclaim_items() noexcept {
+  if (first_ < kItemsKept || first_ * 2 < items_.size()) return;
+  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
+  erased_ += first_;
+  detached_ -= std::min(detached_, first_);
+  first_ = 0;
+}
+
+void Outbox::move_own_to_front() noexcept {
+  const std::size_t left = own_.size() - own_sent_;
+  if (left != 0) std::memmove(own_.data(), own_.data() + own_sent_, left);
+  own_.resize_down(left);
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    if (items_[i].run || items_[i].size() == 0) continue;
+    items_[i].begin -= own_sent_;
+    items_[i].end -= own_sent_;
   }
-  if (own_sent_ >= kWorthMoving && own_sent_ * 2 >= own_.size()) {
-    const std::size_t left = own_.size() - own_sent_;
-    std::memmove(own_.data(), own_.data() + own_sent_, left);
-    own_.resize_down(left);
-    for (std::size_t i = first_; i < items_.size(); ++i) {
-      if (items_[i].run || items_[i].size() == 0) continue;
-      items_[i].begin -= own_sent_;
-      items_[i].end -= own_sent_;
-    }
-    own_sent_ = 0;
-  }
+  own_sent_ = 0;
 }
 
 Tally Outbox::drop_unsent() noexcept {
@@ -293,7 +310,14 @@ Tally Outbox::drop_unsent() noexcept {
   items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(kept), items_.end());
   detached_ = std::min(detached_, kept);
   newest_.reset();
-  // The bytes behind them in own_ go when the outbox is empty.
+  // Its own memory goes now: who drops because of a limit looks at that.
+  std::size_t own_end = own_sent_;
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    if (!items_[i].run && items_[i].size() != 0) own_end = items_[i].end;
+  }
+  own_.resize_down(own_end);
+  move_own_to_front();
+  own_.shrink();
   reclaim();
   return dropped;
 }

@@ -83,7 +83,7 @@ class Outbox {
 
   /// So many more bytes are on their way, and the socket wants to be given them again: what they
   /// belong to counts as begun.
-  void commit(std::size_t count) noexcept;
+  void commit(std::size_t count, bool are_frames) noexcept;
 
   /// Drops messages, the oldest first, of runs that `may(run)` allows, until `bytes` have gone or
   /// there are none; what the peer has begun to receive stays. What was dropped.
@@ -105,6 +105,10 @@ class Outbox {
   /// For another connection. Keeps its memory, up to `keep` bytes.
   void reset(std::size_t keep) noexcept;
   std::size_t memory() const noexcept { return own_.capacity(); }
+  /// In its list and its index: what it takes beside that.
+  std::size_t entries() const noexcept {
+    return items_.size() + (newest_ == nullptr ? 0 : newest_->size());
+  }
 
  private:
   struct Item {
@@ -162,7 +166,11 @@ class Outbox {
   std::size_t fixed() const noexcept { return begun_ > frame_rest_ ? begun_ : frame_rest_; }
   void skip_emptied() noexcept;
   void close_gaps();
+  /// Room for so many more items, and not just for them.
+  void make_room(std::size_t items);
   void reclaim() noexcept;
+  void reclaim_items() noexcept;
+  void move_own_to_front() noexcept;
 
   std::vector<Item> items_;  ///< some may have been emptied
   std::size_t first_ = 0;    ///< items before it have been sent
@@ -220,7 +228,7 @@ Tally Outbox::keep_newest(May&& may) {
 
 template <class May>
 Tally Outbox::drop_oldest(std::size_t bytes, May&& may) {
-  items_.reserve(items_.size() + 1);  // from here on nothing fails
+  make_room(1);  // from here on nothing fails
   Tally dropped;
   std::size_t ahead = 0;  // of the item, from the front
   for (std::size_t i = first_; i < items_.size() && dropped.bytes < bytes; ++i) {

@@ -15,20 +15,7 @@
 #include "shards/endpoint.hpp"
 
 namespace webshocket::shards {
-namespace {
-
-/// For the next who is lent one. False, and it is gone, if there is no memory to remember it.
-template <class Lent>
-bool keep(std::vector<std::unique_ptr<Lent>>& spare, std::unique_ptr<Lent> lent) noexcept {
-  try {
-    spare.push_back(std::move(lent));
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget,
                  std::chrono::nanoseconds slow_turn)
@@ -53,14 +40,8 @@ void Reactor::close_handles() noexcept {
 // --- what is lent -----------------------------------------------------------------------------
 
 std::unique_ptr<LentReader> Reactor::lend_reader(Endpoint& owner, protocol::Role role) {
-  auto& readers = readers_[static_cast<std::size_t>(role)];
-  std::unique_ptr<LentReader> reader;
-  if (readers.empty()) {
-    reader = std::make_unique<LentReader>(role);
-  } else {
-    reader = std::move(readers.back());
-    readers.pop_back();
-  }
+  std::unique_ptr<LentReader> reader = readers_[static_cast<std::size_t>(role)].take();
+  if (reader == nullptr) reader = std::make_unique<LentReader>(role);
   reader->owner = &owner;
   return reader;
 }
@@ -70,15 +51,14 @@ void Reactor::take_back(std::unique_ptr<LentReader> reader, protocol::Role role)
   timers_.stop(*reader);
   take_inbound(std::exchange(reader->counted, 0), 0);
   auto& readers = readers_[static_cast<std::size_t>(role)];
-  if (readers.size() >= kReadersKept) return;
+  if (readers.is_full()) return;
   reader->frames.reset();
-  keep(readers, std::move(reader));
+  readers.keep(std::move(reader));
 }
 
 std::unique_ptr<Outbox> Reactor::lend_outbox() {
-  if (outboxes_.empty()) return std::make_unique<Outbox>();
-  auto outbox = std::move(outboxes_.back());
-  outboxes_.pop_back();
+  std::unique_ptr<Outbox> outbox = outboxes_.take();
+  if (outbox == nullptr) return std::make_unique<Outbox>();
   outbox_memory_kept_ -= outbox->memory();
   return outbox;
 }
@@ -86,10 +66,10 @@ std::unique_ptr<Outbox> Reactor::lend_outbox() {
 void Reactor::take_back(std::unique_ptr<Outbox> outbox) noexcept {
   if (outbox == nullptr) return;
   outbox->stop_watching(*this);
-  if (outboxes_.size() >= kOutboxesKept) return;
+  if (outboxes_.is_full()) return;
   outbox->reset(kOutboxMemoryKept - outbox_memory_kept_);
   const std::size_t memory = outbox->memory();
-  if (keep(outboxes_, std::move(outbox))) outbox_memory_kept_ += memory;
+  if (outboxes_.keep(std::move(outbox))) outbox_memory_kept_ += memory;
 }
 
 bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
@@ -166,6 +146,7 @@ void Reactor::end_turn() noexcept {
   scratch_.release(kScratchKept);
   deflate_scratch_.release(kScratchKept);
   settle();
+  if (now >= thin_out_at_) thin_out_spares(now);
   counters_.inbound_bytes.set(inbound_bytes_);
   counters_.outbox_bytes.set(own_outbox_bytes_ + runs_.bytes());
   set_alarm(now);
@@ -268,9 +249,15 @@ void Reactor::start_timer(webshocket::detail::TimerNode& timer, std::chrono::nan
   timers_.start(timer, delay > left ? Clock::time_point::max() : now + delay);
 }
 
+void Reactor::thin_out_spares(Clock::time_point now) noexcept {
+  thin_out_at_ = now + kBetweenThinningOut;
+  for (auto& readers : readers_) readers.thin_out([](const LentReader&) {});
+  outboxes_.thin_out([this](const Outbox& outbox) { outbox_memory_kept_ -= outbox.memory(); });
+  runs_.thin_out_spare();
+}
+
 void Reactor::give_back_memory() noexcept {
   outboxes_.clear();
-  outboxes_.shrink_to_fit();
   outbox_memory_kept_ = 0;
   for (auto& readers : readers_) readers.clear();
   runs_.give_back_spare();

@@ -28,6 +28,7 @@
 #include "shards/lent_reader.hpp"
 #include "shards/loop.hpp"
 #include "shards/outbox.hpp"
+#include "shards/spares.hpp"
 
 namespace webshocket::shards {
 
@@ -217,6 +218,7 @@ class Reactor : public webshocket::detail::Hub {
   /// What was kept for the next, and what the allocator keeps, goes back to the system. It takes
   /// its time: some milliseconds after 18,000 connections.
   void give_back_memory() noexcept;
+  void thin_out_spares(Clock::time_point now) noexcept;
   void evict_guests() noexcept;
   bool has_guests() const noexcept { return !guests_.empty() || !leaving_.empty(); }
 
@@ -235,6 +237,7 @@ class Reactor : public webshocket::detail::Hub {
   webshocket::detail::Calls calls_;
 
  private:
+  static constexpr std::chrono::seconds kBetweenThinningOut{10};
   static constexpr std::size_t kReadersKept = 32;
   static constexpr std::size_t kOutboxesKept = 4096;
   static constexpr std::size_t kOutboxMemoryKept = 4 * 1024 * 1024;  ///< by all of them
@@ -281,9 +284,12 @@ class Reactor : public webshocket::detail::Hub {
   protocol::Buffer deflate_scratch_;
   Document document_;
   std::array<iovec, 256> parts_;
-  std::array<std::vector<std::unique_ptr<LentReader>>, 2> readers_;  ///< by role
-  std::vector<std::unique_ptr<Outbox>> outboxes_;
+  /// By role.
+  std::array<Spares<LentReader>, 2> readers_{Spares<LentReader>(kReadersKept),
+                                             Spares<LentReader>(kReadersKept)};
+  Spares<Outbox> outboxes_{kOutboxesKept};
   std::size_t outbox_memory_kept_ = 0;
+  Clock::time_point thin_out_at_{};
 };
 
 }  // namespace webshocket::shards

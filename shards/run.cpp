@@ -73,8 +73,6 @@ RunRef Run::copy(std::size_t begin, std::size_t end) const {
 
 void RunRef::let_go(Run& run) noexcept { run.home_.take_back(run); }
 
-Runs::Runs() { spare_.reserve(kRunsKept); }
-
 Runs::~Runs() { end_turn(); }
 
 Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form,
@@ -167,18 +165,20 @@ void Runs::grow_index() {
 }
 
 Run& Runs::make() {
-  if (spare_.empty()) spare_.push_back(std::unique_ptr<Run>(new Run(*this)));
-  Run& run = *spare_.back().release();
-  spare_.pop_back();
-  spare_bytes_ -= run.memory();
-  run.turn_ = turn_;
-  return run;
+  std::unique_ptr<Run> run = spare_.take();
+  if (run == nullptr) {
+    run.reset(new Run(*this));
+  } else {
+    spare_bytes_ -= run->memory();
+  }
+  run->turn_ = turn_;
+  return *run.release();
 }
 
 void Runs::take_back(Run& run) noexcept {
   std::unique_ptr<Run> owner(&run);
   count(run, 0);
-  if (spare_.size() >= kRunsKept) return;
+  if (spare_.is_full()) return;
   run.own_.release(kMemoryKept);
   run.ends_.clear();
   run.keys_.clear();
@@ -189,13 +189,18 @@ void Runs::take_back(Run& run) noexcept {
   run.message_.reset();
   run.large_ = {};
   run.placed_ = {};
-  spare_bytes_ += run.memory();
-  spare_.push_back(std::move(owner));
+  const std::size_t memory = run.memory();
+  if (!spare_.keep(std::move(owner))) return;
+  spare_bytes_ += memory;
   // Those that lie longest give way: the others are wanted turn by turn.
   for (std::size_t i = 0; spare_bytes_ > kMostSpare; ++i) {
-    spare_bytes_ -= spare_[i]->memory();
-    spare_[i]->give_back();
+    spare_bytes_ -= spare_[i].memory();
+    spare_[i].give_back();
   }
+}
+
+void Runs::thin_out_spare() noexcept {
+  spare_.thin_out([this](const Run& run) { spare_bytes_ -= run.memory(); });
 }
 
 void Runs::give_back_spare() noexcept {

@@ -10,6 +10,7 @@
 
 #include "protocol/buffer.hpp"
 #include "shards/message.hpp"
+#include "shards/spares.hpp"
 
 namespace webshocket::shards {
 
@@ -167,7 +168,7 @@ class Runs {
   static constexpr std::size_t kMostInRun = 256 * 1024;
   static constexpr std::size_t kMostSpare = 1024 * 1024;
 
-  Runs();
+  Runs() = default;
   Runs(const Runs&) = delete;
   Runs& operator=(const Runs&) = delete;
   /// REQUIRES: nobody refers to a run any more.
@@ -199,6 +200,8 @@ class Runs {
   /// What runs that nobody refers to have kept for the next ones: `kMostSpare` at most.
   std::size_t spare_bytes() const noexcept { return spare_bytes_; }
   void give_back_spare() noexcept;
+  /// Half of what has not been needed since the last time.
+  void thin_out_spare() noexcept;
 
  private:
   friend class RunRef;
@@ -226,7 +229,7 @@ class Runs {
   std::vector<Open> open_;
   /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
-  std::vector<std::unique_ptr<Run>> spare_;  ///< the last one is the next
+  Spares<Run> spare_{kRunsKept};
   std::size_t spare_bytes_ = 0;
 };
 

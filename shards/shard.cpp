@@ -262,12 +262,14 @@ void Shard::close_longest(std::size_t limit, std::string_view reason) noexcept {
     counters_.allocation_failures.add();  // as many as there is memory for
   }
   std::ranges::sort(waiting, std::ranges::greater(), &TcpConnection::outbox_bytes);
+  std::size_t leaving = 0;  // with those who are buried at the end of the turn
   for (TcpConnection* connection : waiting) {
-    if (own_outbox_bytes_ + runs_.bytes() <= limit) return;
+    if (own_outbox_bytes_ + runs_.bytes() <= limit + leaving) return;
     if (connection->is_open()) {
       counters_.slow_consumers.add();
       connection->guard([&] { connection->close_slow(reason); });
     } else {
+      leaving += connection->outbox_bytes();
       connection->doom();  // an answer to plain HTTP
     }
   }

@@ -153,6 +153,7 @@ class Shard final : public Reactor, private Receiver {
   }
   void settle_stages() noexcept;
   void send_some_away() noexcept;
+  void cut_off_all() noexcept;
   /// What it keeps of messages.
   std::size_t kept_bytes() const noexcept {
     return own_outbox_bytes_ + runs_.bytes() + inbound_bytes_ + counters_.parked_bytes.get();

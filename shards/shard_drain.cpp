@@ -81,7 +81,7 @@ void Shard::settle_stages() noexcept {
   }
   if (now >= cut_off_at_) {
     cut_off_at_ = Clock::time_point::max();
-    table_.for_each([](TcpConnection& connection) { connection.cut_off(); });
+    cut_off_all();
     calls_.cancel_all();
   }
   if (drained_ && live_ == 0) {
@@ -96,6 +96,20 @@ void Shard::settle_stages() noexcept {
     // A client may have come since it was quiet.
     if (ended_ && is_quiet) stop();
   }
+}
+
+void Shard::cut_off_all() noexcept {
+  std::size_t count = 0;
+  table_.for_each([&](TcpConnection& connection) {
+    connection.cut_off();
+    ++count;
+  });
+  if (count == 0) return;
+  counters_.drains_cut_off.add(count);
+  webshocket::detail::log_if_possible(*this, LogLevel::warning, [&] {
+    return "shard " + std::to_string(index_) + ": " + std::to_string(count) +
+           " connections were left at the end of the drain, and cut off";
+  });
 }
 
 void Shard::on_slow_turn(std::chrono::nanoseconds took) noexcept {

@@ -40,6 +40,7 @@ void TcpConnection::start(std::unique_ptr<Move> move) noexcept {
     if (move) return finish_upgrade(std::move(*move));
     shard().counters().handshakes_pending.add();
     set_deadline(shard().config().handshake_timeout);
+    if (phase_ == Phase::doomed) return;
     if (shard().site().listeners[listener_].proxy_protocol) return await_proxy_header();
     begin_securing();
   });
@@ -462,6 +463,8 @@ void TcpConnection::on_late() {
     has_sent_ = false;
     return set_deadline(rules().close_timeout);
   }
+  if (phase_ == Phase::closing) shard().counters().closes_timed_out.add();
+  if (phase_ == Phase::http && !has_begun) shard().counters().keep_alives_timed_out.add();
   if (proxy_header_ != nullptr) return reject_proxy("its PROXY header takes too long");
   if (phase_ == Phase::connecting && !output_ended_) {
     note_securing_failure("the client takes too long");

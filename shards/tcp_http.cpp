@@ -39,8 +39,8 @@ bool is_below(std::string_view path, std::string_view prefix) noexcept {
 }  // namespace
 
 void TcpConnection::begin_http() {
-  phase_ = Phase::http;
   handshake_ = std::make_unique<Handshake>(shard());
+  phase_ = Phase::http;
 }
 
 void TcpConnection::describe(HttpRequest& request, const protocol::HttpHead& head,
@@ -117,7 +117,10 @@ void TcpConnection::on_http_flushed() {
 bool TcpConnection::keep_open() noexcept {
   if (!handshake_->is_pending) return true;
   Slot kept = Slot::take(shard().site().kept_alive);
-  if (!kept) return false;
+  if (!kept) {
+    shard().counters().keep_alives_refused.add();
+    return false;
+  }
   std::swap(slot_, kept);
   end_pending();
   return true;
@@ -193,7 +196,8 @@ void TcpConnection::answer_plain_http(const protocol::HttpHead& head) {
             if (phase_ != Phase::http) return;
             guard([&] {
               if (error) return refuse_http({500, "Internal Server Error"});
-              send_http(handshake_->response, head_only, handshake_->keep_alive);
+              const HttpResponse file = std::exchange(handshake_->response, {});
+              send_http(file, head_only, handshake_->keep_alive);
             });
           });
       return;

@@ -148,7 +148,9 @@ void TcpConnection::take_parked() {
   if (phase_ != Phase::open) return;
   if (parked_ == nullptr && !holds_back()) {
     if (!reading_ && !must_stop_reading()) set_reading(true);
-  } else if (!must_wait()) {
+  } else if (must_wait()) {
+    await_call_limit();
+  } else {
     take_what_waits();
   }
 }

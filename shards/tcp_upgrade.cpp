@@ -178,6 +178,7 @@ void TcpConnection::finish_upgrade(Move move) {
   write([&](protocol::Buffer& out) {
     protocol::write_upgrade_reply(out, move.key, move.subprotocol, extensions, extra);
   });
+  if (phase_ == Phase::doomed) return;
   begin_frames(terms);
   Form form = form_of(move.upgrade, move.subprotocol);
   // Who looks back less far than what is made for all cannot have that.

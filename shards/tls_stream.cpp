@@ -35,6 +35,16 @@ bool may_pass(int alert) noexcept {
   return std::ranges::find(kPassing, alert) != kPassing.end();
 }
 
+/// Without memory a failure is one without words.
+template <class Explain>
+void if_possible(Explain&& explain) noexcept {
+  try {
+    explain();
+  } catch (const std::bad_alloc&) {
+    ERR_clear_error();
+  }
+}
+
 }  // namespace
 
 // --- the wire ---------------------------------------------------------------------------------
@@ -168,7 +178,8 @@ ssize_t TlsStream::handshake() noexcept {
   }
   const ssize_t ended = outcome(result, Awaits::usual);
   if (ended != 0) return ended;
-  failure_.complaint = std::string(peer()) + " hung up during the TLS handshake";
+  if_possible(
+      [this] { failure_.complaint = std::string(peer()) + " hung up during the TLS handshake"; });
   return -EPROTO;
 }
 
@@ -280,7 +291,7 @@ ssize_t TlsStream::outcome(int result, Awaits usual) noexcept {
       return -error_;
     default:
       is_broken_ = true;
-      explain();
+      if_possible([this] { explain(); });
       return -EPROTO;
   }
 }
@@ -312,8 +323,10 @@ int TlsStream::judge(int is_fine, X509_STORE_CTX* store) noexcept {
   if (is_fine == 1) return 1;
   const auto* ssl = static_cast<const SSL*>(
       X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  static_cast<TlsStream*>(SSL_get_app_data(ssl))
-      ->refuse(X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_current_cert(store));
+  if_possible([&] {
+    static_cast<TlsStream*>(SSL_get_app_data(ssl))
+        ->refuse(X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_current_cert(store));
+  });
   return 0;
 }
 

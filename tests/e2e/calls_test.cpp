@@ -203,6 +203,28 @@ TEST_CASE("the limit per shard holds over all connections, and starves none") {
   CHECK(gate.most == 6);
 }
 
+TEST_CASE("the last word behind calls has its turn, at the limit per shard too") {
+  Gate gate;
+  ServerFixture server({.shards = 1, .rpc_task_limit_per_shard = 1},
+                       per_shard<Worker>(std::ref(gate)));
+  // Takes the place of whoever has ended, now and then.
+  const std::jthread other([&](const std::stop_token& stop) {
+    WsClient client(server.port());
+    while (!stop.stop_requested()) CHECK(client.call("work", "[3]") == "9");
+  });
+  for (int round = 0; round < 50; ++round) {
+    auto clients = connect_many(server.port(), 8);
+    for (auto& client : clients) {
+      for (int i = 0; i < 3; ++i) client->start("work", "[3]");
+      client->peer().send(webshocket::test::close_frame(1000));
+    }
+    for (auto& client : clients) {
+      auto frame = client->peer().read_frame();
+      while (frame.opcode != webshocket::test::kClose) frame = client->peer().read_frame();
+    }
+  }
+}
+
 TEST_CASE("a client that leaves makes room for the calls of others") {
   Gate gate;
   ServerFixture server({.shards = 1, .rpc_task_limit_per_shard = 3},

@@ -166,6 +166,7 @@ TEST_CASE("calls that never end do not hold up the end; clients that do not answ
   for (std::size_t i = 0; i < clients.size(); ++i) clients[i]->start(methods[i % 3]);
   eventually([&] { return watch.waiting == 6; }, "the calls");
   server->close();
+  CHECK(server->stats().total.drains_cut_off == 6);
   CHECK(watch.disconnects == 6);
   CHECK(watch.ended == 4);
   // They were told all the same.
@@ -262,7 +263,8 @@ TEST_CASE("SIGTERM and SIGINT end a program in order") {
 }
 
 TEST_CASE("a second signal hurries") {
-  ServerProcess process(WEBSHOCKET_BIN_DIR "/conformance_server", {"--port", "0"});
+  ServerProcess process(WEBSHOCKET_BIN_DIR "/conformance_server",
+                        {"--port", "0", "--drain-timeout", "3600000"});
   WsClient busy(process.port());
   WsClient idle(process.port());
   busy.start("sleep", "[3600000]");

@@ -152,6 +152,11 @@ TEST_CASE("what is given stays as it is") {
   CHECK(config.outbox_low_mark == given.outbox_low_mark);
 }
 
+TEST_CASE("for ever is a time, too") {
+  const Config config = checked({.message_timeout = std::chrono::milliseconds::max()});
+  CHECK(std::chrono::nanoseconds(config.message_timeout) > std::chrono::hours(24 * 365));
+}
+
 TEST_CASE("zero is unlimited: for a message, as much as can be counted") {
   CHECK(checked({.max_message = 0}).max_message == std::numeric_limits<std::uint32_t>::max());
   const Config config = checked({.handshake_timeout = 0ms, .ping_interval = 0ms});

@@ -90,6 +90,11 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
           s.allocation_failures,
           s.slow_callbacks,
           s.pings_unanswered,
+          s.keep_alives_refused,
+          s.keep_alives_timed_out,
+          s.closes_timed_out,
+          s.drains_cut_off,
+          s.accepts_refused,
           s.inbox_refused,
           s.outbox_bytes,
           s.inbound_bytes,
@@ -103,7 +108,7 @@ std::vector<std::uint64_t> fields(const Stats::Shard& s) {
 
 }  // namespace
 
-static_assert(sizeof(Stats::Shard) == 57 * sizeof(std::uint64_t) + sizeof(Stats::Shard::turns),
+static_assert(sizeof(Stats::Shard) == 62 * sizeof(std::uint64_t) + sizeof(Stats::Shard::turns),
               "a field is missing above");
 
 TEST_CASE("the total is the sum of the shards, each field") {

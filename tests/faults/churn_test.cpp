@@ -87,6 +87,7 @@ TEST_CASE("clients that come and go by the thousand") {
   MESSAGE(connected << " connections in " << seconds << " s, "
                     << static_cast<double>(connected) / seconds << " a second");
   CHECK(connected > 0);
+  CHECK(server->stats().accepted > 1);
   CHECK(witness.call("echo", "[2]") == "2");
   eventually(
       [&] {

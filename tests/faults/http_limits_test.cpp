@@ -180,6 +180,7 @@ TEST_CASE("so many are kept alive, the next one is closed after its answer") {
     CHECK(closed.read_http().header("Connection") == "close");
     closed.read_end();
   }
+  CHECK(f.server->stats().total.keep_alives_refused == 1);
   kept.send(get("/page?2"));
   CHECK(kept.read_http().header("Connection") != "close");
 }

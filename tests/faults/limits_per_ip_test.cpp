@@ -207,5 +207,6 @@ TEST_CASE("accept_rate: who comes faster waits in the backlog, and is not lost")
   // A tenth of a second's come at once, and one more for each thread that accepts.
   CHECK(std::chrono::steady_clock::now() - start >= (kSockets - 2 - 2) * 1'000ms / 20);
   CHECK(server->stats().accepted == kSockets);
+  CHECK(server->stats().accepts_paused > 0);
   CHECK(server->stats().refused_rate == 0);
 }

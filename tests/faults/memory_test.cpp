@@ -172,6 +172,7 @@ void check_what_is_left(Server& server) {
   };
   eventually(is_settled, "the others to leave");
   const Stats::Shard total = server.stats().total;
+  CHECK(total.allocation_failures > 0);
   CHECK(total.deliveries ==
         total.deliveries_written + total.deliveries_dropped + total.deliveries_discarded);
 }

@@ -91,4 +91,5 @@ TEST_CASE("the one too many who waits to be accepted is told why") {
   RawPeer second = open_peer(server.port());
   CHECK(second.read_close() ==
         Close{1013, "too many connections wait to be accepted (accept_queue_size)"});
+  CHECK(server->stats().total.accepts_refused == 1);
 }

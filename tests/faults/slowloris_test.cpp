@@ -112,6 +112,7 @@ TEST_CASE("the second request of a connection: http_keep_alive") {
   drip(peer, "POST /take HTTP/1.1\r\nX: " + kForever);
   CHECK(f.total().http_requests == 1);
   CHECK(f.total().handshakes_timed_out == 0);
+  eventually([&] { return f.total().keep_alives_timed_out == 1; }, "it to count");
 }
 
 TEST_CASE("a TLS hello: handshake_timeout") {
@@ -166,8 +167,10 @@ TEST_CASE("a frame, or a message in frames: message_timeout") {
 }
 
 TEST_CASE("the answer to CLOSE: close_timeout") {
-  Fixture f({.ping_interval = 50ms, .ping_timeout = 50ms, .close_timeout = 100ms});
+  Fixture f({.close_timeout = 100ms});
   RawPeer peer = open_peer(f.port());
-  CHECK(peer.read_frame().opcode == webshocket::test::kPing);
+  peer.send(webshocket::test::SentFrame{.opcode = 3});
+  CHECK(peer.read_close().code == 1002);
   eventually([&] { return f.total().connections == 0; }, "it to be cut off");
+  CHECK(f.total().closes_timed_out == 1);
 }

@@ -161,10 +161,10 @@ TEST_CASE("of what is dropped for good, only the frame that has begun stays") {
     CHECK(outbox.empty());
   }
   SUBCASE("what is on its way counts as begun") {
-    outbox.commit(reply.size() + 3);
+    outbox.commit(reply.size() + 3, true);
     CHECK(outbox.drop_unsent().deliveries == 1);
     CHECK(front(outbox) == reply + shared);
-    outbox.commit(2);
+    outbox.commit(2, true);
     outbox.drop_unsent();
     CHECK(front(outbox) == reply + shared);
   }
@@ -241,7 +241,7 @@ TEST_CASE("what lies side by side in a run leaves as one part, and is dropped by
     CHECK(outbox.empty());
   }
   SUBCASE("the first two are on their way") {
-    outbox.commit(first + 1);
+    outbox.commit(first + 1, true);
     outbox.drop_unsent();
     CHECK(front(outbox) == whole.substr(0, 2 * first));
   }
@@ -341,4 +341,50 @@ TEST_CASE("an outbox behaves as a plain list of frames does, whatever happens to
     if (step % 16 == 0) REQUIRE(both.same_bytes());
   }
   CHECK(both.leaves_nothing());
+}
+
+TEST_CASE("what it drops of its own bytes it gives back at once") {
+  Outbox outbox;
+  write(outbox, std::string(1'000, 'a'));
+  for (int i = 0; i < 1'000; ++i) write(outbox, std::string(1'000, 'b'));
+  consume(outbox, 10);
+  outbox.drop_unsent();
+  CHECK(outbox.own_bytes() == outbox.bytes());
+  CHECK(outbox.memory() == outbox.bytes());
+  CHECK(front(outbox) == framed(std::string(1'000, 'a')).substr(10));
+}
+
+TEST_CASE("HTTP that is on its way is not read as frames") {
+  Outbox outbox;
+  // As a frame it would go on from where it began: 2^64 bytes less its header.
+  const std::string text = std::string("HTTP") + "\x81\x7f" + "\xff\xff\xff\xff\xff\xff\xff\xf6";
+  outbox.write([&](webshocket::protocol::Buffer& out) { out.append(text); });
+  outbox.commit(5, false);
+  outbox.drop_unsent();
+  CHECK(front(outbox) == text);
+}
+
+TEST_CASE("a socket that takes nothing: what was dropped leaves nothing behind") {
+  Runs runs;
+  Outbox outbox;
+  const auto any = [](const Run&) { return true; };
+  constexpr std::size_t kKept = 100;
+  const std::size_t size = frame_of("12345", runs).size();
+  for (int i = 0; i < 100'000; ++i) {
+    outbox.push(frame_of("12345", runs));
+    if (outbox.bytes() > kKept * size) outbox.drop_oldest(size, any);
+  }
+  CHECK(outbox.bytes() == kKept * size);
+  CHECK(outbox.entries() < 1'000);
+}
+
+TEST_CASE("keys that are gone are forgotten") {
+  Runs runs;
+  Outbox outbox;
+  for (std::uint64_t key = 1; key <= 10'000; ++key) {
+    const Range range = runs.refer(message_of("12345"), Form::raw, {}, key);
+    outbox.push_newest(range);
+    if (key > 1) consume(outbox, range.size());
+  }
+  CHECK(outbox.entries() < 1'000);
 }

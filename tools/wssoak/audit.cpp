@@ -80,10 +80,11 @@ std::vector<std::string> faults_between(const Numbers& before, const Numbers& af
 std::vector<std::string> unexpected_errors(const Numbers& numbers) {
   Faults faults(numbers);
   for (const std::string_view name :
-       {"handler_errors", "predicate_errors", "rpc_errors", "packets_unknown", "protocol_errors",
-        "messages_limited", "messages_timed_out", "pings_unanswered", "writes_timed_out",
-        "subscriptions_refused", "inbox_refused", "publishes_refused", "refused", "refused_per_ip",
-        "refused_rate", "accept_errors", "allocation_failures", "upgrades_rejected",
+       {"handler_errors",   "predicate_errors",      "rpc_errors",          "packets_unknown",
+        "protocol_errors",  "messages_limited",      "messages_timed_out",  "pings_unanswered",
+        "writes_timed_out", "subscriptions_refused", "inbox_refused",       "publishes_refused",
+        "refused",          "refused_per_ip",        "refused_rate",        "accepts_paused",
+        "accepts_refused",  "accept_errors",         "allocation_failures", "upgrades_rejected",
         "log_errors"}) {
     faults.expect_zero(name);
   }

@@ -34,6 +34,8 @@ struct Stats {
     std::uint64_t http_requests = 0;           ///< plain ones
     std::uint64_t upgrades_rejected = 0;       ///< answered with an HTTP error
     std::uint64_t handshakes_timed_out = 0;    ///< cut off: `Config::handshake_timeout`
+    std::uint64_t keep_alives_refused = 0;     ///< closed after an answer: `Config::max_keep_alive`
+    std::uint64_t keep_alives_timed_out = 0;   ///< cut off: `Config::http_keep_alive`
     std::uint64_t proxy_headers_rejected = 0;  ///< closed for a bad PROXY header, or by whom it is
     std::uint64_t tls_handshakes = 0;          ///< that succeeded
     std::uint64_t tls_resumptions = 0;         ///< of them, those that took a ticket up
@@ -65,11 +67,11 @@ struct Stats {
     std::uint64_t deliveries_dropped = 0;    ///< its recipient read too slowly
     std::uint64_t deliveries_written = 0;    ///< the socket has taken all of it
     std::uint64_t deliveries_discarded = 0;  ///< waited for a connection that ended
-    std::uint64_t deliveries_waiting = 0;    ///< gauge: in outboxes
-    std::uint64_t dropped_new = 0;           ///< of those dropped: by `OutboxPolicy::drop_new`
-    std::uint64_t dropped_old = 0;           ///< by `drop_old`
-    std::uint64_t dropped_conflated = 0;     ///< by `conflate`: a newer one with the same key came
-    std::uint64_t dropped_disconnect = 0;    ///< by `disconnect`, what waited included
+    std::uint64_t deliveries_waiting = 0;  ///< gauge: in outboxes; what the others leave of the sum
+    std::uint64_t dropped_new = 0;         ///< of those dropped: by `OutboxPolicy::drop_new`
+    std::uint64_t dropped_old = 0;         ///< by `drop_old`
+    std::uint64_t dropped_conflated = 0;   ///< by `conflate`: a newer one with the same key came
+    std::uint64_t dropped_disconnect = 0;  ///< by `disconnect`, what waited included
     std::uint64_t sends_dropped = 0;     ///< of `Connection::send` and `Peer::send`, by any policy
     std::uint64_t conflated = 0;         ///< waited for a tick, and a newer one took the place
     std::uint64_t ticks_early = 0;       ///< more than `Config::tick_limit` waited
@@ -82,11 +84,14 @@ struct Stats {
     std::uint64_t allocation_failures = 0;
     std::uint64_t slow_callbacks = 0;    ///< turns longer than `Config::slow_callback_threshold`
     std::uint64_t pings_unanswered = 0;  ///< closed for it
-    std::uint64_t inbox_refused = 0;     ///< posts that this shard's full inbox refused
-    std::uint64_t outbox_bytes = 0;      ///< gauge: what waits for sockets
-    std::uint64_t inbound_bytes = 0;     ///< gauge: half-received messages
-    std::uint64_t parked_bytes = 0;      ///< gauge: messages that wait for their turn
-    std::uint64_t tick_bytes = 0;        ///< gauge: publishes that wait for their tick
+    std::uint64_t closes_timed_out = 0;  ///< cut off: `Config::close_timeout`
+    std::uint64_t drains_cut_off = 0;   ///< cut off: `Config::drain_timeout`, or a second `close()`
+    std::uint64_t accepts_refused = 0;  ///< closed with 1013: `Config::accept_queue_size`
+    std::uint64_t inbox_refused = 0;  ///< posts that this shard's inbox refused: full, or no memory
+    std::uint64_t outbox_bytes = 0;   ///< gauge: what waits for sockets
+    std::uint64_t inbound_bytes = 0;  ///< gauge: half-received messages
+    std::uint64_t parked_bytes = 0;   ///< gauge: messages that wait for their turn
+    std::uint64_t tick_bytes = 0;     ///< gauge: publishes that wait for their tick
     /// Turns of the loop, by how long they kept everything else on the shard waiting: the first are
     /// those below 1 µs, `turns[i]` those from 2^(i-1) to 2^i µs, the last all from 4.2 s.
     std::array<std::uint64_t, 24> turns = {};
@@ -98,6 +103,7 @@ struct Stats {
   std::uint64_t refused = 0;         ///< sockets closed at once: too many handshakes
   std::uint64_t refused_per_ip = 0;  ///< `Config::max_connections_per_ip` and `_per_64`
   std::uint64_t refused_rate = 0;    ///< closed at once: `Config::accept_rate_per_ip`
+  std::uint64_t accepts_paused = 0;  ///< times that accepting waited: `Config::accept_rate`
   std::uint64_t accept_errors = 0;   ///< out of descriptors and the like
   /// Publishes, broadcasts and sends by `Peer` that were compressed: once each per encoding,
   /// whatever the number of those who get them.
