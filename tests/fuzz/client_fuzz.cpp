@@ -29,7 +29,7 @@
 #include "tests/fuzz/connection/world.hpp"
 #include "tests/fuzz/judge.hpp"
 #include "tests/fuzz/require.hpp"
-#include "tests/fuzz/stepped_clock.hpp"
+#include "tests/support/stepped_clock.hpp"
 
 namespace webshocket::fuzz {
 namespace {
@@ -418,7 +418,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace webshocket::fuzz;
   if (size < kOptions || size > 2000) return -1;
   static const Port port;
-  SteppedClock::reset();
+  webshocket::test::SteppedClock::reset();
   Run run({data, kOptions}, port);
   run.play({data + kOptions, size - kOptions});
   return 0;

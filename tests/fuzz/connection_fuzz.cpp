@@ -15,7 +15,7 @@
 #include "shards/shard.hpp"  // the rooms that it needs
 #include "tests/fuzz/connection/program.hpp"
 #include "tests/fuzz/judge.hpp"
-#include "tests/fuzz/stepped_clock.hpp"
+#include "tests/support/stepped_clock.hpp"
 
 using namespace webshocket::fuzz;
 

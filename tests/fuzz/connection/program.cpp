@@ -12,7 +12,7 @@
 #include "tests/fuzz/connection/stranger.hpp"
 #include "tests/fuzz/connection/world.hpp"
 #include "tests/fuzz/require.hpp"
-#include "tests/fuzz/stepped_clock.hpp"
+#include "tests/support/stepped_clock.hpp"
 
 namespace webshocket::fuzz {
 namespace {
@@ -510,7 +510,7 @@ const std::uint8_t kStepKinds = static_cast<std::uint8_t>(Kind::count);
 
 void run_program(std::span<const std::uint8_t> input) {
   if (input.size() < kOptionBytes) return;
-  SteppedClock::reset();
+  test::SteppedClock::reset();
   Run run(input.first(kOptionBytes));
   run.play(input.subspan(kOptionBytes));
   run.come_to_rest();

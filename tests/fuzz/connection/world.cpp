@@ -4,7 +4,7 @@
 
 #include "shards/bus.hpp"
 #include "tests/fuzz/require.hpp"
-#include "tests/fuzz/stepped_clock.hpp"
+#include "tests/support/stepped_clock.hpp"
 
 namespace webshocket::fuzz {
 namespace {
@@ -51,7 +51,7 @@ void World::post_to(const Uid& uid, std::function<void(Connection&)> task) {
   static_cast<void>(site_.bus->post(uid, std::move(task)));
 }
 
-void World::advance(std::chrono::nanoseconds step) { SteppedClock::advance(step); }
+void World::advance(std::chrono::nanoseconds step) { test::SteppedClock::advance(step); }
 
 void World::drain(std::chrono::milliseconds timeout) {
   if (std::exchange(is_draining_, true)) return;
