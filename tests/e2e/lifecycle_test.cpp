@@ -3,9 +3,12 @@
 #include <doctest/doctest.h>
 #include <malloc.h>
 
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <webshocket/server.hpp>
 
@@ -17,11 +20,13 @@
 using webshocket::Handler;
 using webshocket::per_shard;
 using webshocket::Server;
+using webshocket::test::connect_many;
 using webshocket::test::descriptor_count;
 using webshocket::test::Dialect;
 using webshocket::test::eventually;
 using webshocket::test::kSanitized;
 using webshocket::test::resident_bytes;
+using webshocket::test::ServerFixture;
 using webshocket::test::thread_count;
 using webshocket::test::WsClient;
 
@@ -35,6 +40,7 @@ class Echo : public Handler {
   Echo() {
     rpc("echo", [](webshocket::Value x) { return x; }).params("x");
     rpc("later", &Echo::later);
+    rpc("join", [](webshocket::Connection& c, std::string name) { return c.subscribe(name); });
   }
   void on_start() override {
     every(std::chrono::hours(1), [] {});
@@ -85,4 +91,33 @@ TEST_CASE("a thousand starts and stops leave no thread, no descriptor, no memory
   // A page that leaked per cycle would be twice of it.
   constexpr std::size_t kTolerance = 2 * 1024 * 1024;
   CHECK(memory() < resident + kTolerance);
+}
+
+TEST_CASE("what a flood of output has taken goes back to the system when it is over") {
+  if (kSanitized) return;  // its allocator keeps what is freed
+  constexpr std::size_t kSize = 60'000;
+  constexpr int kMessages = 1'200;
+  constexpr std::size_t kFlood = 48 * 1024 * 1024;
+  ServerFixture server({.shards = 1,
+                        .outbox_limit = 0,
+                        .outbox_total_limit = 0,
+                        .inbox_limit = 0,
+                        .memory_limit = 0},
+                       per_shard<Echo>());
+  auto slow = connect_many(server.port(), 3, std::array{Dialect::msgpack});
+  for (auto& client : slow) REQUIRE(client->call("join", R"(["room"])") == "true");
+  const std::size_t before = memory();
+
+  const std::string text(kSize, 'x');
+  for (int i = 0; i < kMessages; ++i) REQUIRE(server->publish("room", text));
+  eventually([&] { return server->stats().total.outbox_bytes >= kFlood; }, "full outboxes");
+  REQUIRE(resident_bytes() >= before + kFlood);
+  // The allocator gives back by itself what lies at its end: something else is to lie there, and in
+  // the gaps that the first messages have left.
+  std::vector<std::unique_ptr<char[]>> behind_all(200);
+  for (auto& piece : behind_all) piece = std::make_unique_for_overwrite<char[]>(kSize);
+
+  slow.clear();
+  eventually([&] { return server->stats().total.outbox_bytes == 0; }, "empty outboxes");
+  eventually([&] { return resident_bytes() < before + kFlood / 3; }, "the memory to go back");
 }
