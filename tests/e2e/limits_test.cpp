@@ -195,24 +195,36 @@ TEST_CASE("a message over max_message is refused with 1009, one of exactly that 
   CHECK(witness.call("echo", "[1]") == "1");
 }
 
-TEST_CASE("half-received messages have a bound together") {
-  ServerFixture server({.shards = 1, .inbound_total_limit = 400'000}, per_shard<Talker>());
-  std::vector<RawPeer> peers;
-  const std::string frame = binary_frame(std::string(200'000, ' '));
-  for (int i = 0; i < 3; ++i) {
-    peers.push_back(webshocket::test::open_peer(server.port()));
-    peers.back().send(std::string_view(frame).substr(0, 140'000));
-    if (i < 2) {
+TEST_CASE("half-received messages have a bound together, by shard and by process") {
+  constexpr std::size_t kLimit = 300'000;
+  constexpr std::size_t kHalf = 140'000;
+  for (const std::string limit : {"inbound_total_limit", "memory_limit"}) {
+    CAPTURE(limit);
+    webshocket::Config config{.shards = 1};
+    (limit == "memory_limit" ? config.memory_limit : config.inbound_total_limit) = kLimit;
+    ServerFixture server(config, per_shard<Talker>());
+    const auto inbound = [&] { return server->stats().total.inbound_bytes; };
+    std::vector<RawPeer> peers;
+    const std::string frame = binary_frame(std::string(kHalf + 5'000, ' '));
+    for (std::size_t i = 0; i < 3; ++i) {
+      peers.push_back(webshocket::test::open_peer(server.port()));
+      peers.back().send(std::string_view(frame).substr(0, kHalf));
+      if (i == 2) break;
       // All of it but the frame's header, or one of these two could be the one too many.
-      const auto all = static_cast<std::uint64_t>(i + 1) * (140'000 - 14);
-      eventually([&] { return server->stats().total.inbound_bytes == all; }, "half a message");
+      eventually([&] { return inbound() == (i + 1) * (kHalf - 14); }, "half a message");
     }
+    // `memory_limit` is looked at between turns: the next byte is the one too many.
+    const auto refused = [&] { return server->stats().total.protocol_errors == 1; };
+    eventually([&] { return inbound() > kLimit || refused(); }, "the limit");
+    peers[2].send(std::string_view(frame).substr(kHalf, 1));
+    CHECK(peers[2].read_close() == Close{1013, limit + " reached"});
+    eventually([&] { return inbound() <= kLimit; }, "what was refused to be dropped");
+    peers[0].send(std::string_view(frame).substr(kHalf));
+    eventually([&] { return server->stats().total.messages_received == 1; }, "a whole message");
+    CHECK(refused());
+    peers.clear();
+    eventually([&] { return all_gauges_are_zero(*server); }, "all memory to be given back");
   }
-  CHECK(peers[2].read_close().code == 1013);
-  peers[0].send(std::string_view(frame).substr(140'000));
-  eventually([&] { return server->stats().total.messages_received == 1; }, "a whole message");
-  peers.clear();
-  eventually([&] { return all_gauges_are_zero(*server); }, "all memory to be given back");
 }
 
 TEST_CASE("names and patterns are limited together, a list is all or nothing") {
@@ -244,15 +256,37 @@ TEST_CASE("all shards have a bound together: who keeps more than its part gives 
   CHECK(quick.call("echo", "[1]") == "1");
 }
 
-TEST_CASE("outboxes have a bound together: the longest goes") {
-  ServerFixture server(
-      {.shards = 1, .outbox_limit = 0, .outbox_total_limit = 3'000'000, .inbox_limit = 0},
-      per_shard<Talker>());
-  RawPeer slow(server.port());
-  slow.upgrade({.path = "/raw"});
-  slow.send(binary_frame("go"));
-  WsClient quick(server.port());
-  eventually([&] { return server->stats().total.slow_consumers == 1; }, "it to be found out");
-  CHECK(last_words(slow).code == 1013);
-  CHECK(quick.call("echo", "[1]") == "1");
+TEST_CASE("outboxes have a bound together: the longest goes, and no other") {
+  constexpr std::size_t kLimit = 3'000'000;
+  constexpr std::size_t kShort = 500'000;
+  for (const std::string limit : {"outbox_total_limit", "memory_limit"}) {
+    CAPTURE(limit);
+    webshocket::Config config{.shards = 1, .outbox_limit = 0, .inbox_limit = 0};
+    (limit == "memory_limit" ? config.memory_limit : config.outbox_total_limit) = kLimit;
+    ServerFixture server(config, per_shard<Talker>());
+    WsClient shorter(server.port());
+    WsClient longer(server.port());
+    REQUIRE(shorter.call("join", R"(["short"])") == "true");
+    REQUIRE(longer.call("join", R"(["long"])") == "true");
+
+    const std::string text(50'000, 'x');
+    const auto total = [&] { return server->stats().total; };
+    std::uint64_t published = 0;
+    const auto publish_until = [&](std::string_view channel, auto enough) {
+      while (!enough()) {
+        REQUIRE(published < 2'000);
+        REQUIRE(server->publish(channel, text));
+        ++published;
+        eventually([&] { return total().deliveries == published || enough(); }, "a delivery");
+      }
+    };
+    publish_until("short", [&] { return total().outbox_bytes >= kShort; });
+    const std::uint64_t for_the_shorter = published;
+    publish_until("long", [&] { return total().slow_consumers != 0; });
+    eventually([&] { return total().outbox_bytes <= kLimit; }, "room");
+    CHECK(last_words(longer.peer()) == Close{1013, limit + " reached"});
+    CHECK(shorter.call("echo", "[1]") == "1");
+    CHECK(shorter.take_events().size() == for_the_shorter);
+    CHECK(total().slow_consumers == 1);
+  }
 }
