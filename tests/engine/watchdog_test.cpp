@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -70,6 +71,11 @@ class Blocking : public Handler {
  public:
   explicit Blocking(Gate& gate) : gate_(gate) {
     rpc("crunch", [&gate] { gate.pass(); });
+    rpc("crunch for", [](int milliseconds) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+      while (std::chrono::steady_clock::now() < until) {
+      }
+    });
     rpc("nap and crunch", [&gate](Connection&) -> Task<int> {
       co_await webshocket::sleep_for(1ms);
       gate.pass();
@@ -152,13 +158,17 @@ TEST_CASE("without a threshold nobody looks, but the turns are counted") {
   config.log = std::ref(log);
   ServerFixture server(std::move(config), per_shard<Blocking>(std::ref(gate)));
   WsClient client(server.port());
-  const auto turns = [&] {
+  const auto turns = [&](std::ptrdiff_t first) {
     const auto all = server->stats().shards[0].turns;
-    return std::accumulate(all.begin(), all.end(), std::uint64_t{0});
+    return std::accumulate(all.begin() + first, all.end(), std::uint64_t{0});
   };
-  const auto before = turns();
+  const auto before = turns(0);
   CHECK(client.call("crunch") == "null");
-  eventually([&] { return turns() > before; }, "a turn");
+  eventually([&] { return turns(0) > before; }, "a turn");
+  constexpr auto kLong = static_cast<std::ptrdiff_t>(std::bit_width(20'000U));
+  const auto long_before = turns(kLong);
+  CHECK(client.call("crunch for", "[20]") == "null");
+  eventually([&] { return turns(kLong) > long_before; }, "a turn of 20 ms");
   CHECK(server->stats().total.slow_callbacks == 0);
   server->close();
   CHECK(log.count("shard") == 0);
