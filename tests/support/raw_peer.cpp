@@ -187,6 +187,7 @@ RawPeer::RawPeer(std::uint16_t port, const char* host) {
   if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const int error = errno;
     ::close(fd_);
+    if (error == ECONNREFUSED) throw RefusedError("connect: nobody listens");
     errno = error;
     fail_errno("connect");
   }

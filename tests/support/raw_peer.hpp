@@ -26,6 +26,12 @@ class PeerError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Nobody listens there.
+class RefusedError : public PeerError {
+ public:
+  using PeerError::PeerError;
+};
+
 /// "82 05 48" → the three bytes, and back without blanks.
 std::string from_hex(std::string_view digits);
 std::string to_hex(std::string_view bytes);
