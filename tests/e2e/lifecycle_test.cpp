@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -98,7 +99,11 @@ TEST_CASE("what a flood of output has taken goes back to the system when it is o
   constexpr std::size_t kSize = 60'000;
   constexpr int kMessages = 1'200;
   constexpr std::size_t kFlood = 48 * 1024 * 1024;
+  // No timer but the one for this wakes the shard.
   ServerFixture server({.shards = 1,
+                        .handshake_timeout = std::chrono::hours(1),
+                        .ping_interval = std::chrono::seconds(0),
+                        .write_timeout = std::chrono::seconds(0),
                         .outbox_limit = 0,
                         .outbox_total_limit = 0,
                         .inbox_limit = 0,
