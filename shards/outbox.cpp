@@ -298,12 +298,14 @@ Tally Outbox::drop_unsent() noexcept {
   Tally dropped;
   std::size_t kept = first_;
   std::size_t left = frame_rest_;
+  std::size_t own_end = own_sent_;
   for (; kept < items_.size() && left > 0; ++kept) {
     Item& item = items_[kept];
     const std::size_t end = item.begin + std::min(item.size(), left);
     dropped += Item{item.run, end, item.end}.tally(item.end);
     left -= end - item.begin;
     item.end = end;
+    if (!item.run && item.size() != 0) own_end = end;
   }
   for (std::size_t i = kept; i < items_.size(); ++i) dropped += items_[i].tally(items_[i].end);
   bytes_ = begun_ = frame_rest_;
@@ -311,10 +313,6 @@ Tally Outbox::drop_unsent() noexcept {
   detached_ = std::min(detached_, kept);
   newest_.reset();
   // Its own memory goes now: who drops because of a limit looks at that.
-  std::size_t own_end = own_sent_;
-  for (std::size_t i = first_; i < items_.size(); ++i) {
-    if (!items_[i].run && items_[i].size() != 0) own_end = items_[i].end;
-  }
   own_.resize_down(own_end);
   move_own_to_front();
   own_.shrink();

@@ -82,7 +82,7 @@ class Outbox {
   void begin_frames() noexcept { frame_rest_ = bytes_; }
 
   /// So many more bytes are on their way, and the socket wants to be given them again: what they
-  /// belong to counts as begun.
+  /// belong to counts as begun. `are_frames` as for `consume`.
   void commit(std::size_t count, bool are_frames) noexcept;
 
   /// Drops messages, the oldest first, of runs that `may(run)` allows, until `bytes` have gone or

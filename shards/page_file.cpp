@@ -54,12 +54,13 @@ bool PageFile::open() noexcept {
   if (fd_ >= 0) return true;
   fd_ = ::memfd_create("webshocket", MFD_CLOEXEC);
   if (fd_ >= 0) return true;
-  const bool may_pass = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-  may_pass ? take_rest() : close();
+  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+    rest_ = kRest;
+  } else {
+    is_unavailable_ = true;
+  }
   return false;
 }
-
-void PageFile::take_rest() noexcept { rest_ = kRest; }
 
 bool PageFile::write(const Run& run, std::size_t size) noexcept {
   for (std::size_t written = 0; written < size;) {
@@ -67,7 +68,7 @@ bool PageFile::write(const Run& run, std::size_t size) noexcept {
         ::pwrite(fd_, run.data() + written, size - written, static_cast<off_t>(size_ + written));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
-      take_rest();
+      rest_ = kRest;
       if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) close();
       return false;
     }

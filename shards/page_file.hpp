@@ -55,11 +55,10 @@ class PageFile {
   bool open() noexcept;
   void close() noexcept;
   bool write(const Run& run, std::size_t size) noexcept;
-  void take_rest() noexcept;
 
   int fd_ = -1;
   bool is_unavailable_ = false;
-  int rest_ = 0;
+  int rest_ = 0;  ///< turns
   std::size_t size_ = 0;
 };
 

@@ -15,8 +15,6 @@
 #include "shards/endpoint.hpp"
 
 namespace webshocket::shards {
-namespace {}  // namespace
-
 Reactor::Reactor(Inbox& inbox, std::size_t inbound_limit, std::chrono::nanoseconds securing_budget,
                  std::chrono::nanoseconds slow_turn)
     : inbox_(inbox),

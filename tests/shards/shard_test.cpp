@@ -20,10 +20,10 @@
 
 #include "api/pull.hpp"
 #include "shards/uid.hpp"
+#include "tests/support/raw_echo.hpp"
 #include "tests/support/raw_peer.hpp"
 
 using webshocket::Config;
-using webshocket::Connection;
 using webshocket::Handler;
 using webshocket::HandlerFactory;
 using webshocket::shards::Adoption;
@@ -33,20 +33,10 @@ using webshocket::shards::Shard;
 using webshocket::shards::Site;
 using webshocket::shards::Slot;
 using webshocket::shards::Socket;
+using webshocket::test::RawEcho;
 using namespace std::chrono_literals;
 
 namespace {
-
-class Echo : public Handler {
- public:
-  webshocket::Upgrade on_upgrade(const webshocket::UpgradeRequest&) override {
-    return webshocket::Upgrade::accept().raw();
-  }
-  void on_message(Connection& connection, std::span<const std::byte> message,
-                  webshocket::Opcode) override {
-    connection.send(message);
-  }
-};
 
 /// One shard, without an engine around it.
 class Fixture {
@@ -131,7 +121,7 @@ std::string read_until(const Socket& socket, std::string_view end) {
 }  // namespace
 
 TEST_CASE("a shard takes a socket, speaks to it, and drains") {
-  Fixture f([] { return std::make_unique<Echo>(); });
+  Fixture f([] { return std::make_unique<RawEcho>(); });
   f.start();
   const Socket client = f.adopt();
   send(client, webshocket::test::upgrade_request());
@@ -157,7 +147,7 @@ TEST_CASE("a shard takes a socket, speaks to it, and drains") {
 }
 
 TEST_CASE("clients that say nothing are drained too") {
-  Fixture f([] { return std::make_unique<Echo>(); });
+  Fixture f([] { return std::make_unique<RawEcho>(); });
   f.start();
   const Socket silent = f.adopt();
   const Socket halfway = f.adopt();
@@ -179,5 +169,5 @@ TEST_CASE("a handler that cannot be made: start throws what it threw") {
 }
 
 TEST_CASE("a shard that never started ends") {
-  const Fixture f([] { return std::make_unique<Echo>(); });
+  const Fixture f([] { return std::make_unique<RawEcho>(); });
 }
