@@ -35,7 +35,21 @@ struct FrameHeader {
 
   /// What the header takes, as the first `kMinSize` bytes tell.
   static std::size_t size(std::span<const std::byte> begin) noexcept;
-  /// REQUIRES: all of the header's bytes. Judges nothing.
+  /// What the header of a frame with such a payload takes.
+  static constexpr std::size_t size_for(std::uint64_t payload, bool masked) noexcept {
+    return kMinSize + length_bytes_for(payload) + (masked ? 4 : 0);
+  }
+  /// Whether they begin a message in one frame without anything special, masked as the other end
+  /// of `role` has to.
+  static bool is_plain(std::span<const std::byte> begin, Role role) noexcept;
+  static Opcode opcode_of(std::span<const std::byte> begin) noexcept {
+    return static_cast<Opcode>(std::to_integer<std::uint8_t>(begin[0]) & 0x0FU);
+  }
+  /// Of the payload. REQUIRES, as what follows: all of the header's bytes.
+  static std::uint64_t payload_length(std::span<const std::byte> bytes) noexcept;
+  /// REQUIRES: there is one.
+  static MaskKey mask_key(std::span<const std::byte> bytes) noexcept;
+  /// Judges nothing.
   static FrameHeader parse(std::span<const std::byte> bytes) noexcept;
   /// Of a server's frame: the only one of a message, or one of several. The opcode is the
   /// message's.
@@ -62,6 +76,9 @@ struct FrameHeader {
   static std::size_t extra_length_bytes(std::uint8_t short_length) noexcept {
     return short_length < 126 ? 0 : short_length == 126 ? 2 : 8;
   }
+  static constexpr std::size_t length_bytes_for(std::uint64_t length) noexcept {
+    return length < 126 ? 0 : length < 65536 ? 2 : 8;
+  }
 };
 
 // For every frame that comes in.
@@ -70,30 +87,47 @@ inline std::size_t FrameHeader::size(std::span<const std::byte> begin) noexcept 
   return kMinSize + extra_length_bytes(second & kLength) + ((second & kMask) != 0 ? 4 : 0);
 }
 
+inline bool FrameHeader::is_plain(std::span<const std::byte> begin, Role role) noexcept {
+  const auto first = std::to_integer<std::uint8_t>(begin[0]);
+  const auto second = std::to_integer<std::uint8_t>(begin[1]);
+  const std::uint8_t mask = role == Role::server ? kMask : 0;
+  return (first == (kFin | static_cast<unsigned>(Opcode::text)) ||
+          first == (kFin | static_cast<unsigned>(Opcode::binary))) &&
+         (second & kMask) == mask;
+}
+
+inline std::uint64_t FrameHeader::payload_length(std::span<const std::byte> bytes) noexcept {
+  const auto short_length = std::to_integer<std::uint8_t>(bytes[1] & std::byte{kLength});
+  if (short_length < 126) return short_length;
+  std::uint64_t length = 0;
+  for (const std::byte byte : bytes.subspan(kMinSize, extra_length_bytes(short_length))) {
+    length = length << 8 | std::to_integer<std::uint64_t>(byte);
+  }
+  return length;
+}
+
+inline MaskKey FrameHeader::mask_key(std::span<const std::byte> bytes) noexcept {
+  MaskKey key;
+  std::memcpy(key.data(), bytes.data() + size(bytes) - key.size(), key.size());
+  return key;
+}
+
 inline FrameHeader FrameHeader::parse(std::span<const std::byte> bytes) noexcept {
   const auto first = std::to_integer<std::uint8_t>(bytes[0]);
-  const auto second = std::to_integer<std::uint8_t>(bytes[1]);
   FrameHeader header;
-  header.opcode = static_cast<Opcode>(first & 0x0F);
+  header.opcode = opcode_of(bytes);
   header.fin = (first & kFin) != 0;
   header.reserved = static_cast<std::uint8_t>(first >> 4 & 7);
-  header.masked = (second & kMask) != 0;
-  header.length = second & kLength;
-  const std::size_t extra = extra_length_bytes(second & kLength);
-  if (extra != 0) {
-    header.length = 0;
-    for (const std::byte byte : bytes.subspan(kMinSize, extra)) {
-      header.length = header.length << 8 | std::to_integer<std::uint64_t>(byte);
-    }
-    header.minimal = header.length >= (extra == 2 ? 126U : 65536U);
-  }
-  if (header.masked) std::memcpy(header.key.data(), bytes.data() + kMinSize + extra, 4);
+  header.masked = (bytes[1] & std::byte{kMask}) != std::byte{0};
+  header.length = payload_length(bytes);
+  header.minimal = size(bytes) == size_for(header.length, header.masked);
+  if (header.masked) header.key = mask_key(bytes);
   return header;
 }
 
 // For every frame that goes out.
 inline std::size_t FrameHeader::write(std::byte* place) const noexcept {
-  const std::size_t more = length < 126 ? 0 : length < 65536 ? 2 : 8;
+  const std::size_t more = length_bytes_for(length);
   const std::uint64_t short_length = more == 0 ? length : more == 2 ? 126 : 127;
   place[0] = static_cast<std::byte>((fin ? kFin : 0U) | static_cast<unsigned>(reserved) << 4 |
                                     static_cast<unsigned>(opcode));

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "protocol/text.hpp"
+#include "protocol/whole_message.hpp"
 
 namespace webshocket::protocol {
 namespace {
@@ -16,17 +17,6 @@ constexpr std::string_view kNoText = "Text is not valid UTF-8";
 bool may_be_sent(unsigned code) noexcept {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
          (code >= 3000 && code <= 4999);
-}
-
-std::string_view as_text(std::span<const std::byte> bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-/// A message in one frame without anything special: outside of fragments nothing can be wrong with
-/// its header, and the judge, who would be as after it as before, need not be asked.
-bool is_plain(const FrameHeader& header, Role role) noexcept {
-  return header.fin && header.reserved == 0 && header.masked == (role == Role::server) &&
-         (header.opcode == Opcode::text || header.opcode == Opcode::binary);
 }
 
 std::span<std::byte> take(std::span<std::byte>& input, std::size_t count) noexcept {
@@ -42,7 +32,12 @@ FrameReader::FrameReader(Role role) noexcept : role_(role) {}
 FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_message,
                              PerMessageDeflate* deflate) {
   FrameEvent event;
-  if (take_whole(input, max_message, event)) return event;
+  if (idle()) {
+    if (const auto whole = take_whole(input, role_, max_message)) {
+      hand_out(whole->opcode, whole->payload, event);
+      return event;
+    }
+  }
   max_message_ = max_message;
   deflate_ = deflate;
   inflated_.release(kKeptMemory);
@@ -71,22 +66,6 @@ FrameEvent FrameReader::read(std::span<std::byte>& input, std::size_t max_messag
   }
 }
 
-// What nearly all input is, without a detour through members: the same as what the stages do with a
-// plain frame that lies whole in the input.
-bool FrameReader::take_whole(std::span<std::byte>& input, std::size_t max_message,
-                             FrameEvent& event) {
-  if (!idle() || input.size() < FrameHeader::kMinSize) return false;
-  const std::size_t size = FrameHeader::size(input);
-  if (input.size() < size) return false;
-  const FrameHeader frame = FrameHeader::parse(input);
-  if (!is_plain(frame, role_) || !frame.minimal || frame.length > input.size() - size) return false;
-  if (max_message != 0 && frame.length > max_message) return false;
-  take(input, size);
-  const std::span<std::byte> payload = take(input, static_cast<std::size_t>(frame.length));
-  if (frame.masked) apply_mask(payload, frame.key);
-  return hand_out(frame.opcode, payload, false, event);
-}
-
 bool FrameReader::take_header(std::span<std::byte>& input, FrameEvent& event) {
   if (header_size_ == 0 && input.size() >= FrameHeader::kMinSize) {
     const std::size_t size = FrameHeader::size(input);
@@ -108,7 +87,9 @@ bool FrameReader::take_header(std::span<std::byte>& input, FrameEvent& event) {
 bool FrameReader::start_frame(std::span<const std::byte> header, FrameEvent& event) {
   frame_ = FrameHeader::parse(header);
   received_ = 0;
-  if (open_ || !is_plain(frame_, role_)) {
+  // Between two messages nothing can be wrong with a plain header, and the judge, who would be as
+  // after it as before, need not be asked.
+  if (open_ || !FrameHeader::is_plain(header, role_)) {
     if (judge_ == nullptr) judge_ = HeaderJudge::create(role_);
     if (judge_ == nullptr) return fail(event, CloseCode::internal_error, "Out of memory");
     if (!judge_->accepts(frame_, deflate_ != nullptr)) {
@@ -197,18 +178,18 @@ bool FrameReader::finish_message(std::span<std::byte> payload, FrameEvent& event
     event.compressed_size = payload.size();
     if (!inflate(payload, event)) return true;
   }
-  return hand_out(opcode_, payload, is_checked, event);
-}
-
-bool FrameReader::hand_out(Opcode opcode, std::span<std::byte> payload, bool is_checked,
-                           FrameEvent& event) noexcept {
-  if (opcode == Opcode::text && !is_checked && !is_text(as_text(payload))) {
+  if (opcode_ == Opcode::text && !is_checked && !is_text(as_text(payload))) {
     return fail(event, CloseCode::invalid_data, kNoText);
   }
+  hand_out(opcode_, payload, event);
+  return true;
+}
+
+void FrameReader::hand_out(Opcode opcode, std::span<std::byte> payload,
+                           FrameEvent& event) noexcept {
   event.kind = FrameEvent::Kind::message;
   event.opcode = opcode;
   event.payload = payload;
-  return true;
 }
 
 bool FrameReader::inflate(std::span<std::byte>& payload, FrameEvent& event) {

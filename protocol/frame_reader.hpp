@@ -64,7 +64,6 @@ class FrameReader {
   enum class Stage : std::uint8_t { header, data, control, finished };
 
   // Each takes what it can off the input. True: `read` is to return the event.
-  bool take_whole(std::span<std::byte>& input, std::size_t max_message, FrameEvent& event);
   bool take_header(std::span<std::byte>& input, FrameEvent& event);
   bool take_data(std::span<std::byte>& input, FrameEvent& event);
   bool take_control(std::span<std::byte>& input, FrameEvent& event);
@@ -72,8 +71,7 @@ class FrameReader {
   // True, as what they set is to be returned.
   bool start_frame(std::span<const std::byte> header, FrameEvent& event);
   bool finish_message(std::span<std::byte> payload, FrameEvent& event);
-  bool hand_out(Opcode opcode, std::span<std::byte> payload, bool is_checked,
-                FrameEvent& event) noexcept;
+  static void hand_out(Opcode opcode, std::span<std::byte> payload, FrameEvent& event) noexcept;
   bool finish_close(std::span<const std::byte> body, FrameEvent& event) noexcept;
   bool fail_as_too_big(FrameEvent& event) noexcept;
   bool fail(FrameEvent& event, CloseCode code, std::string_view reason) noexcept;

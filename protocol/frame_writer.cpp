@@ -17,11 +17,6 @@ namespace {
 
 constexpr std::size_t kMaxReason = FrameHeader::kMaxControlPayload - 2;
 
-constexpr std::size_t frame_size(std::size_t payload, bool masked) noexcept {
-  const std::size_t length = payload < 126 ? 0 : payload < 65536 ? 2 : 8;
-  return FrameHeader::kMinSize + length + (masked ? 4 : 0) + payload;
-}
-
 /// wslay's writer of frames, one per thread: making one costs kilobytes.
 ///
 /// wslay masks byte by byte through a small buffer, so it is told that nothing is masked; the bit
@@ -33,7 +28,7 @@ class Framer {
     return framer;
   }
 
-  /// REQUIRES: room for `frame_size` bytes. Returns the end of what was written.
+  /// REQUIRES: room for the whole frame. Returns the end of what was written.
   std::byte* write(std::byte* place, Opcode opcode, bool fin, std::span<const std::byte> payload,
                    MaskSource mask, bool compressed = false) noexcept {
     place_ = place;
@@ -94,38 +89,43 @@ class Framer {
 
 // What nobody masks needs no more than a header in front of it: wslay would copy it through its own
 // memory.
-void write_unmasked(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
-                    std::size_t fragment_size, bool compressed) {
-  std::byte* place = out.extend(framed_size(payload.size(), fragment_size));
-  for (bool is_first = true, is_last = false; !is_last; is_first = false) {
-    const std::size_t size =
-        fragment_size == 0 ? payload.size() : std::min(payload.size(), fragment_size);
-    is_last = size == payload.size();
-    place += FrameHeader::of_message(opcode, is_first, is_last, compressed, size).write(place);
-    if (size != 0) std::memcpy(place, payload.data(), size);
-    place += size;
+void write_unmasked(Buffer& out, const FrameHeader& header, const std::byte* payload) {
+  const auto size = static_cast<std::size_t>(header.length);
+  std::byte* place = out.extend(framed_size(size, 0));
+  place += header.write(place);
+  if (size != 0) std::memcpy(place, payload, size);
+}
+
+// Not for each: those in one frame are the most.
+[[gnu::noinline]] void write_unmasked_fragments(Buffer& out, Opcode opcode,
+                                                std::span<const std::byte> payload,
+                                                std::size_t fragment_size, bool compressed) {
+  out.reserve(out.size() + framed_size(payload.size(), fragment_size));
+  for (bool is_first = true; !payload.empty(); is_first = false) {
+    const std::size_t size = std::min(payload.size(), fragment_size);
+    const bool is_last = size == payload.size();
+    write_unmasked(out, FrameHeader::of_message(opcode, is_first, is_last, compressed, size),
+                   payload.data());
     payload = payload.subspan(size);
   }
 }
 
 void write_control(Buffer& out, Opcode opcode, std::span<const std::byte> body, MaskSource mask) {
   Framer& framer = Framer::of_this_thread();
-  framer.write(out.extend(frame_size(body.size(), bool{mask})), opcode, true, body, mask);
+  framer.write(out.extend(framed_size(body.size(), 0, bool{mask})), opcode, true, body, mask);
 }
 
 }  // namespace
 
-std::size_t framed_size(std::size_t payload, std::size_t fragment_size, bool masked) noexcept {
-  if (fragment_size == 0 || payload <= fragment_size) return frame_size(payload, masked);
-  const std::size_t rest = payload % fragment_size;
-  return payload / fragment_size * frame_size(fragment_size, masked) +
-         (rest == 0 ? 0 : frame_size(rest, masked));
-}
-
 void write_message(Buffer& out, Opcode opcode, std::span<const std::byte> payload,
                    std::size_t fragment_size, MaskSource mask, bool compressed) {
   assert(opcode == Opcode::text || opcode == Opcode::binary);
-  if (!mask) return write_unmasked(out, opcode, payload, fragment_size, compressed);
+  const bool fits = fragment_size == 0 || payload.size() <= fragment_size;
+  if (!mask && fits) {
+    const auto header = FrameHeader::of_message(opcode, true, true, compressed, payload.size());
+    return write_unmasked(out, header, payload.data());
+  }
+  if (!mask) return write_unmasked_fragments(out, opcode, payload, fragment_size, compressed);
   Framer& framer = Framer::of_this_thread();
   std::byte* place = out.extend(framed_size(payload.size(), fragment_size, bool{mask}));
   while (fragment_size != 0 && payload.size() > fragment_size) {

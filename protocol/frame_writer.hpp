@@ -7,13 +7,21 @@
 #include <webshocket/types.hpp>
 
 #include "protocol/buffer.hpp"
+#include "protocol/frame_header.hpp"
 #include "protocol/mask.hpp"
 
 namespace webshocket::protocol {
 
 /// What `write_message` adds to the buffer. A `fragment_size` of 0 never splits.
-std::size_t framed_size(std::size_t payload, std::size_t fragment_size,
-                        bool masked = false) noexcept;
+inline std::size_t framed_size(std::size_t payload, std::size_t fragment_size,
+                               bool masked = false) noexcept {
+  if (fragment_size == 0 || payload <= fragment_size) {
+    return FrameHeader::size_for(payload, masked) + payload;
+  }
+  const std::size_t rest = payload % fragment_size;
+  return payload / fragment_size * (FrameHeader::size_for(fragment_size, masked) + fragment_size) +
+         (rest == 0 ? 0 : FrameHeader::size_for(rest, masked) + rest);
+}
 
 /// Appends the message as one frame, or, when it is larger than `fragment_size`, as fragments of
 /// exactly that size and a last one with the rest, which is never empty. Without a mask source the

@@ -15,13 +15,8 @@ namespace webshocket::protocol {
 
 using MaskKey = std::array<std::byte, 4>;
 
-/// Masks or unmasks in place. `position` is the offset of the first byte within its frame's
-/// payload.
-inline void apply_mask(std::span<std::byte> bytes, MaskKey key,
-                       std::uint64_t position = 0) noexcept {
-  if (const auto turn = static_cast<std::ptrdiff_t>(position % key.size()); turn != 0) {
-    std::rotate(key.begin(), key.begin() + turn, key.end());
-  }
+/// Masks or unmasks in place.
+inline void apply_mask(std::span<std::byte> bytes, MaskKey key) noexcept {
   const auto half = std::bit_cast<std::uint32_t>(key);
   const std::uint64_t pattern = std::uint64_t{half} << 32 | half;
 
@@ -34,6 +29,13 @@ inline void apply_mask(std::span<std::byte> bytes, MaskKey key,
     std::memcpy(at + 8 * i, &word, 8);
   }
   for (std::size_t i = 8 * words; i < bytes.size(); ++i) at[i] ^= key[i % 4];
+}
+
+/// The same of the bytes from `position` on of their frame's payload.
+inline void apply_mask(std::span<std::byte> bytes, MaskKey key, std::uint64_t position) noexcept {
+  std::rotate(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(position % key.size()),
+              key.end());
+  apply_mask(bytes, key);
 }
 
 /// Where a client's frames get their mask keys from: refers to a generator that outlives it and is

@@ -1,14 +1,20 @@
 /// Text on the wire is UTF-8: the check, and the cure for what a user's std::string may hold.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "protocol/utf8.hpp"
 
 namespace webshocket::protocol {
+
+inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 /// Whether every byte is below 0x80.
 inline bool is_ascii(std::string_view text) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "protocol/frame_writer.hpp"
+#include "protocol/whole_message.hpp"
 #include "shards/tls_stream.hpp"
 
 namespace webshocket::shards {
@@ -221,7 +222,6 @@ void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) 
 
 void Endpoint::take_frames(std::span<std::byte> input) {
   const EndpointRules& limits = rules();
-  if (reader_ == nullptr) reader_ = reactor_.lend_reader(*this, limits.role);
   std::size_t inflated = 0;
   bool has_message = false;
   while (!input.empty() && phase_ != Phase::doomed) {
@@ -234,6 +234,14 @@ void Endpoint::take_frames(std::span<std::byte> input) {
       hold_back(input);
       reactor_.mark_next_turn(*this);
       break;
+    }
+    if (reader_ == nullptr) {
+      const auto whole = protocol::take_whole(input, limits.role, limits.max_message);
+      if (whole) {
+        if (phase_ == Phase::open) take_message(whole->opcode, whole->payload);
+        continue;
+      }
+      reader_ = reactor_.lend_reader(*this, limits.role);
     }
     const protocol::FrameEvent event =
         reader_->frames.read(input, limits.max_message, deflate_.get());

@@ -126,7 +126,8 @@ void Endpoint::flush() {
   while (!outbox_->empty()) {
     const FilePart front = tls_ == nullptr ? outbox_->front_in(reactor_.page_file()) : FilePart{};
     std::size_t offered = front.size;
-    ssize_t sent = reactor_.page_file().send(socket_.fd(), front);
+    ssize_t sent = -EINVAL;
+    if (offered != 0) sent = reactor_.page_file().send(socket_.fd(), front);
     if (sent == -EINVAL) {
       const std::span<iovec> next = parts.first(outbox_->gather(parts));
       offered = 0;

@@ -20,8 +20,14 @@ Tally Outbox::Item::tally(std::size_t to) const noexcept {
 
 Tally Outbox::tally() const noexcept {
   Tally tally;
-  for (std::size_t i = first_; i < items_.size(); ++i) tally += items_[i].tally(items_[i].end);
+  for (std::size_t i = first_; i < items_.size(); ++i) {
+    if (items_[i].run) tally += items_[i].tally(items_[i].end);
+  }
   return tally;
+}
+
+void Outbox::push_item(std::size_t begin, std::size_t end) {
+  items_.push_back({RunRef(), begin, end});
 }
 
 void Outbox::push(const Range& range) {
@@ -194,8 +200,13 @@ std::size_t Outbox::frame_end_from(std::size_t offset) const noexcept {
 }
 
 Tally Outbox::consume(std::size_t count, bool are_frames) noexcept {
+  if (count == bytes_) {
+    const Tally written = tally();
+    clear();
+    return written;
+  }
   Tally written;
-  frame_rest_ = count == bytes_ ? 0 : (are_frames ? frame_end_from(count) : bytes_) - count;
+  frame_rest_ = (are_frames ? frame_end_from(count) : bytes_) - count;
   bytes_ -= count;
   begun_ -= std::min(begun_, count);
   for (; count > 0; skip_emptied()) {
@@ -256,15 +267,17 @@ void Outbox::close_gaps() {
   newest_.reset();
 }
 
+void Outbox::clear() noexcept {
+  items_.clear();
+  first_ = detached_ = emptied_ = 0;
+  bytes_ = begun_ = frame_rest_ = 0;
+  if (newest_ != nullptr) newest_.reset();
+  own_.clear();
+  own_sent_ = 0;
+}
+
 void Outbox::reclaim() noexcept {
-  if (empty()) {
-    items_.clear();
-    first_ = detached_ = emptied_ = 0;
-    if (newest_ != nullptr) newest_.reset();
-    own_.clear();
-    own_sent_ = 0;
-    return;
-  }
+  if (empty()) return clear();
   reclaim_items();
   if (own_sent_ >= kWorthMoving && own_sent_ * 2 >= own_.size()) move_own_to_front();
 }
@@ -354,14 +367,9 @@ void Outbox::Patience::fire() noexcept {
 }
 
 void Outbox::reset(std::size_t keep) noexcept {
-  items_.clear();
+  clear();
   if (items_.capacity() > kItemsKept) items_.shrink_to_fit();
-  first_ = detached_ = emptied_ = 0;
-  bytes_ = 0;
-  begun_ = frame_rest_ = 0;
-  newest_.reset();
   own_.release(keep);
-  own_sent_ = 0;
 }
 
 }  // namespace webshocket::shards

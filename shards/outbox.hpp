@@ -140,10 +140,11 @@ class Outbox {
     if (!empty() && !items_.back().run && items_.back().end == offset) {
       items_.back().end += size;
     } else {
-      items_.push_back({RunRef(), offset, offset + size});
+      push_item(offset, offset + size);
     }
     bytes_ += size;
   }
+  void push_item(std::size_t begin, std::size_t end);
   const std::byte* data(const Item& item) const noexcept {
     return (item.run ? item.run->data() : own_.data()) + item.begin;
   }
@@ -166,6 +167,7 @@ class Outbox {
   std::size_t fixed() const noexcept { return begun_ > frame_rest_ ? begun_ : frame_rest_; }
   void skip_emptied() noexcept;
   void close_gaps();
+  void clear() noexcept;
   /// Room for so many more items, and not just for them.
   void make_room(std::size_t items);
   void reclaim() noexcept;

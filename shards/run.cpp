@@ -71,7 +71,10 @@ RunRef Run::copy(std::size_t begin, std::size_t end) const {
   return copy;
 }
 
-void RunRef::let_go(Run& run) noexcept { run.home_.take_back(run); }
+void RunRef::forget() noexcept {
+  Run& run = *std::exchange(run_, nullptr);
+  if (--run.references_ == 0) run.home_.take_back(run);
+}
 
 Runs::~Runs() { end_turn(); }
 

@@ -131,8 +131,7 @@ class RunRef {
   ~RunRef() { reset(); }
 
   void reset() noexcept {
-    Run* const run = std::exchange(run_, nullptr);
-    if (run != nullptr && --run->references_ == 0) let_go(*run);
+    if (run_ != nullptr) forget();
   }
 
   explicit operator bool() const noexcept { return run_ != nullptr; }
@@ -145,7 +144,7 @@ class RunRef {
  private:
   friend class Run;
   friend class Runs;
-  static void let_go(Run& run) noexcept;
+  void forget() noexcept;
 
   Run* run_ = nullptr;
 };

@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ class Socket {
   /// 0 at the end of input. With `MSG_PEEK`, what is received stays there.
   ssize_t receive(std::span<std::byte> into, int flags = 0) const noexcept {
     for (;;) {
-      const ssize_t count = ::recv(fd_, into.data(), into.size(), flags);
+      const ssize_t count = call(SYS_recvfrom, into.data(), into.size(), flags, nullptr, nullptr);
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }
@@ -54,7 +55,7 @@ class Socket {
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
     for (;;) {
-      const ssize_t count = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t count = call(SYS_sendmsg, &message, kSendFlags);
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }
@@ -63,7 +64,7 @@ class Socket {
   /// Of one part: the kernel has less to look at.
   ssize_t send(std::span<const std::byte> part) const noexcept {
     for (;;) {
-      const ssize_t count = ::send(fd_, part.data(), part.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t count = call(SYS_sendto, part.data(), part.size(), kSendFlags, nullptr, 0);
       if (count >= 0) return count;
       if (errno != EINTR) return -errno;
     }
@@ -83,6 +84,15 @@ class Socket {
   }
 
  private:
+  static constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+  // The C library's are points of cancellation: where there are threads, it exchanges twice under a
+  // lock for each, and no thread here is ever cancelled.
+  template <class... Arguments>
+  ssize_t call(long number, Arguments... arguments) const noexcept {
+    return ::syscall(number, fd_, arguments...);
+  }
+
   int fd_ = -1;
 };
 

@@ -209,6 +209,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void take_message(Opcode opcode, std::span<const std::byte> message) override;
   void take_close(CloseCode code, std::string_view reason) override;
   void handle_message(Opcode opcode, std::span<const std::byte> message);
+  void handle_packet(std::span<const std::byte> message);
   /// Of `Config::message_rate`.
   bool take_rate();
   void refuse_message(std::span<const std::byte> message);
@@ -216,7 +217,9 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   void charge_received(std::size_t bytes);
   /// Replies are never dropped: what would lead to more of them waits.
   bool is_outbox_full() const noexcept;
+  bool must_wait_for_calls() const noexcept;
   bool must_wait() const noexcept;
+  bool is_parking_full() const noexcept;
   Parked& parked();
   void park(Opcode opcode, std::span<const std::byte> message);
   void await_call_limit();

@@ -31,18 +31,20 @@ bool TcpConnection::is_outbox_full() const noexcept {
   return limit != 0 && outbox_bytes() > limit;
 }
 
-bool TcpConnection::must_wait() const noexcept {
-  const Config& config = shard().config();
-  return event_in_flight() ||
-         (config.rpc_task_limit != 0 && calls_in_flight() >= config.rpc_task_limit) ||
-         is_outbox_full() || shard().at_call_limit();
+bool TcpConnection::must_wait_for_calls() const noexcept {
+  const std::size_t limit = shard().config().rpc_task_limit;
+  return event_in_flight() || (limit != 0 && calls_in_flight() >= limit) || shard().at_call_limit();
 }
 
+bool TcpConnection::must_wait() const noexcept { return must_wait_for_calls() || is_outbox_full(); }
+
 bool TcpConnection::must_stop_reading() const noexcept {
+  if (is_outbox_full() || holds_back()) return true;
+  return parked_ != nullptr && is_parking_full();
+}
+
+bool TcpConnection::is_parking_full() const noexcept {
   const Config& config = shard().config();
-  if (is_outbox_full()) return true;
-  if (holds_back()) return true;
-  if (parked_ == nullptr) return false;
   return parked_->close.has_value() ||
          (config.packet_queue_size != 0 && parked_->messages.size() >= config.packet_queue_size) ||
          (config.packet_queue_bytes != 0 && parked_->bytes >= config.packet_queue_bytes);
@@ -53,7 +55,8 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
   if (accepts_ && shard().config().message_rate != 0 && !take_rate())
     return refuse_message(message);
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
-  if (accepts_ && !waiting && !must_wait()) return handle_message(opcode, message);
+  // With a full outbox it would not have been read.
+  if (accepts_ && !waiting && !must_wait_for_calls()) return handle_message(opcode, message);
   // An abort must not wait for the very calls that it is to end.
   if (format() != Format::raw && calls_in_flight() != 0) {
     const Packet packet =
@@ -65,6 +68,10 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
 
 void TcpConnection::handle_message(Opcode opcode, std::span<const std::byte> message) {
   if (format() == Format::raw) return detail::dispatch_raw(handler(), *this, message, opcode);
+  handle_packet(message);
+}
+
+void TcpConnection::handle_packet(std::span<const std::byte> message) {
   std::string_view why;
   const Packet packet =
       protocol::decode_packet(format(), message, shard().decode_limits(), shard().document(), &why);
