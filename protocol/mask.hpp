@@ -20,15 +20,21 @@ inline void apply_mask(std::span<std::byte> bytes, MaskKey key) noexcept {
   const auto half = std::bit_cast<std::uint32_t>(key);
   const std::uint64_t pattern = std::uint64_t{half} << 32 | half;
 
-  std::byte* at = bytes.data();
-  const std::size_t words = bytes.size() / 8;
-  for (std::size_t i = 0; i < words; ++i) {
-    std::uint64_t word;
-    std::memcpy(&word, at + 8 * i, 8);
-    word ^= pattern;
-    std::memcpy(at + 8 * i, &word, 8);
-  }
-  for (std::size_t i = 8 * words; i < bytes.size(); ++i) at[i] ^= key[i % 4];
+  const auto mask_words = [pattern](std::byte* at, std::size_t words) {
+    for (std::size_t i = 0; i < words; ++i) {
+      std::uint64_t word;
+      std::memcpy(&word, at + 8 * i, 8);
+      word ^= pattern;
+      std::memcpy(at + 8 * i, &word, 8);
+    }
+  };
+  std::byte* const at = bytes.data();
+  std::size_t done = 0;
+  // So many in one step without a loop around them.
+  for (; bytes.size() - done >= 64; done += 64) mask_words(at + done, 8);
+  const std::size_t words = (bytes.size() - done) / 8;
+  mask_words(at + done, words);
+  for (std::size_t i = done + 8 * words; i < bytes.size(); ++i) at[i] ^= key[i % 4];
 }
 
 /// The same of the bytes from `position` on of their frame's payload.

@@ -54,21 +54,12 @@ bool encode_packet(Format format, const Packet& packet, Buffer& out);
 /// A value alone, no packet around it.
 bool encode_value(Format format, Payload value, Buffer& out);
 
-/// What a string or bytes are on a raw connection, where they lie: `show(opcode, bytes)` is called
-/// once, unless the payload is something else. Text that is no UTF-8 is shown repaired.
-template <class Show>
-bool show_raw(Payload data, Show&& show) {
-  if (data.is_binary()) {
-    show(Opcode::binary, data.bytes());
-  } else if (!data.is_string()) {
-    return false;
-  } else if (is_text(data.string())) {
-    show(Opcode::text, data.bytes());
-  } else {
-    const std::string repaired = repair_utf8(data.string());
-    show(Opcode::text, std::as_bytes(std::span(repaired)));
-  }
-  return true;
+/// What a string or bytes are on a raw connection, where they lie. Nothing of any other value, nor
+/// of text that is no UTF-8: `encode_raw` makes something of these.
+inline std::optional<Opcode> raw_as_it_lies(Payload data) noexcept {
+  if (data.is_binary()) return Opcode::binary;
+  if (data.is_string() && is_text(data.string())) return Opcode::text;
+  return std::nullopt;
 }
 
 /// For `Format::raw`: bytes as BINARY, a string as TEXT, any other value as JSON TEXT. Nothing

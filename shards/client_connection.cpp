@@ -186,9 +186,10 @@ void ClientConnection::send(Opcode opcode, std::span<const std::byte> message,
   if (phase_ != Phase::open) return;
   guard([&] {
     const Body body = body_of(message, choice);
-    write([&](protocol::Buffer& out) {
+    const auto frames = [&](protocol::Buffer& out) {
       protocol::write_message(out, opcode, body.bytes, fragment_size, mask(), body.compressed);
-    });
+    };
+    body.bytes.size() < kSentAtOnce ? write_small(frames) : write(frames);
   });
 }
 

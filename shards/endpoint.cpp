@@ -124,8 +124,7 @@ bool Endpoint::read_once() {
   const std::span<std::byte> input = buffer.first(static_cast<std::size_t>(count));
   if (speaks_frames()) {
     take_frames(input);
-    const bool answers = outbox_ != nullptr && outbox_->own_bytes() >= kAnsweredAtOnce;
-    if (answers && !wants_write_ && phase_ != Phase::doomed) flush();
+    if (reply_bytes() >= kAnsweredAtOnce && !wants_write_ && phase_ != Phase::doomed) flush();
   } else {
     take_http(input);
   }
@@ -222,15 +221,14 @@ void Endpoint::begin_frames(const std::optional<protocol::DeflateTerms>& terms) 
 
 void Endpoint::take_frames(std::span<std::byte> input) {
   const EndpointRules& limits = rules();
-  std::size_t inflated = 0;
-  bool has_message = false;
+  Taken taken;
   while (!input.empty() && phase_ != Phase::doomed) {
     if (phase_ == Phase::open && must_stop_reading()) {
       hold_back(input);
       break;
     }
     // What one read brings is little, but what comes out of it need not be.
-    if (inflated > kInflatedPerTurn) {
+    if (taken.inflated > kInflatedPerTurn) {
       hold_back(input);
       reactor_.mark_next_turn(*this);
       break;
@@ -241,15 +239,21 @@ void Endpoint::take_frames(std::span<std::byte> input) {
         if (phase_ == Phase::open) take_message(whole->opcode, whole->payload);
         continue;
       }
-      reader_ = reactor_.lend_reader(*this, limits.role);
     }
-    const protocol::FrameEvent event =
-        reader_->frames.read(input, limits.max_message, deflate_.get());
-    if (event.compressed_size) inflated += event.payload.size();
-    if (event.kind == protocol::FrameEvent::Kind::message) has_message = true;
-    take_event(event);
+    take_frame(input, limits, taken);
   }
-  settle_reader(has_message);
+  if (reader_ != nullptr) settle_reader(taken.has_message);
+}
+
+// Not inlined into what most messages run through.
+[[gnu::noinline]] void Endpoint::take_frame(std::span<std::byte>& input,
+                                            const EndpointRules& limits, Taken& taken) {
+  if (reader_ == nullptr) reader_ = reactor_.lend_reader(*this, limits.role);
+  const protocol::FrameEvent event =
+      reader_->frames.read(input, limits.max_message, deflate_.get());
+  if (event.compressed_size) taken.inflated += event.payload.size();
+  if (event.kind == protocol::FrameEvent::Kind::message) taken.has_message = true;
+  take_event(event);
 }
 
 void Endpoint::hold_back(std::span<const std::byte> input) {
@@ -269,7 +273,7 @@ void Endpoint::take_held_back() {
 }
 
 void Endpoint::settle_reader(bool has_message) {
-  if (reader_ == nullptr || phase_ == Phase::doomed) return;
+  if (phase_ == Phase::doomed) return;
   const std::size_t before = std::exchange(reader_->counted, reader_->frames.buffered());
   const bool fits = reactor_.take_inbound(before, reader_->counted);
   if (reader_->frames.idle()) return reactor_.take_back(std::move(reader_), rules().role);
@@ -368,7 +372,7 @@ void Endpoint::begin_close(CloseCode code, std::string_view reason) noexcept {
   if (phase_ != Phase::open) return;
   close_sent_ = true;
   try {
-    write([&](protocol::Buffer& out) { protocol::write_close(out, code, reason, mask()); });
+    write_small([&](protocol::Buffer& out) { protocol::write_close(out, code, reason, mask()); });
   } catch (const std::bad_alloc&) {
     return doom(ENOMEM);
   }

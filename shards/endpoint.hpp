@@ -91,7 +91,7 @@ class Endpoint : private webshocket::detail::TimerNode {
 
   // --- by its reactor, at the end of a turn -----------------------------------------------------
 
-  void prefetch_output() const noexcept { __builtin_prefetch(&burst_); }
+  void prefetch_output() const noexcept { prefetch_around(&poll_); }
   /// Writes what the socket takes.
   void flush_turn() noexcept;
   /// The socket has not taken all: what is left should not keep much more memory alive than it is.
@@ -196,7 +196,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   };
 
   /// What comes behind the outbox: a range of a run that the messages of this turn can still make
-  /// longer. Most output is nothing else, and needs no outbox at all.
+  /// longer, or its replies. Most output is nothing else, and needs no outbox at all.
   struct Burst {
     RunRef run;  ///< none: there is no burst
     std::uint32_t begin = 0;
@@ -204,6 +204,12 @@ class Endpoint : private webshocket::detail::TimerNode {
     std::uint32_t limit = 0;  ///< how far it may reach
   };
 
+  /// Of answers, as far as is known.
+  std::size_t reply_bytes() const noexcept {
+    if (outbox_ != nullptr) return outbox_->own_bytes();
+    const bool are_replies = burst_.run && !burst_.run->handling().has_messages();
+    return are_replies ? burst_.end - burst_.begin : 0;
+  }
   bool has_output() const noexcept { return outbox_ != nullptr || burst_.run; }
   Outbox& outbox() {
     if (outbox_ == nullptr || burst_.run) begin_outbox();
@@ -224,10 +230,25 @@ class Endpoint : private webshocket::detail::TimerNode {
     to.write(std::forward<Write>(write));
     has_written(before);
   }
+  /// The same of frames that are small, all together. If nothing waits but what was written so,
+  /// they lie among the turn's replies, and no outbox is needed.
+  template <class Write>
+  void write_small(Write&& frames) {
+    if (outbox_ != nullptr || tls_ != nullptr) return write(frames);
+    Runs& runs = reactor_.runs();
+    if (burst_.run && !runs.can_reply_behind(*burst_.run, burst_.end)) return write(frames);
+    Run* const replies = burst_.run ? nullptr : &runs.replies();
+    const std::size_t begin = replies == nullptr ? burst_.begin : replies->size();
+    const std::size_t end = runs.append_reply(frames);
+    if (replies != nullptr) burst_.run = RunRef(*replies);
+    burst_.begin = static_cast<std::uint32_t>(begin);
+    burst_.end = static_cast<std::uint32_t>(end);
+    if (!is_dirty) reactor_.mark_dirty(*this);
+  }
   /// A control frame: it overtakes what waits for a socket that takes no more.
   template <class Write>
   void write_control(Write&& frame) {
-    if (!wants_write_) return write(std::forward<Write>(frame));
+    if (!wants_write_) return write_small(std::forward<Write>(frame));
     push_ahead(reactor_.runs().write({.kind = Handling::Kind::control}, frame));
   }
   /// A large message that nothing waits in front of goes to the socket from where it lies; what
@@ -235,7 +256,7 @@ class Endpoint : private webshocket::detail::TimerNode {
   void write_message(Opcode opcode, const Body& body, std::size_t fragment_size) {
     try {
       if (body.bytes.size() >= kSentAtOnce) return write_large(opcode, body, fragment_size);
-      write([&](protocol::Buffer& out) {
+      write_small([&](protocol::Buffer& out) {
         protocol::write_message(out, opcode, body.bytes, fragment_size, {}, body.compressed);
       });
     } catch (const std::bad_alloc&) {
@@ -291,10 +312,16 @@ class Endpoint : private webshocket::detail::TimerNode {
   ssize_t send(std::span<iovec> parts) noexcept;
   template <class Call>
   ssize_t through_tls(Call&& call) noexcept;
+  /// By a reader, from one input.
+  struct Taken {
+    std::size_t inflated = 0;  ///< bytes
+    bool has_message = false;  ///< one has ended
+  };
+  void take_frame(std::span<std::byte>& input, const EndpointRules& limits, Taken& taken);
   void take_event(const protocol::FrameEvent& event);
   /// It waits, in front of the parser.
   void hold_back(std::span<const std::byte> input);
-  /// `has_message`: one has ended in this input.
+  /// `has_message`: one has ended in this input. REQUIRES: there is a reader.
   void settle_reader(bool has_message);
   /// What follows cannot be told apart any more.
   void close_in_message(CloseCode code, std::string_view reason) noexcept;

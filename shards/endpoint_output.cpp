@@ -36,7 +36,9 @@ Endpoint::Body Endpoint::deflated(std::span<const std::byte> message, Compress c
   return {deflated.span(), true};
 }
 
-void Endpoint::write_large(Opcode opcode, const Body& body, std::size_t fragment_size) {
+// Not inlined into what most messages run through.
+[[gnu::noinline]] void Endpoint::write_large(Opcode opcode, const Body& body,
+                                             std::size_t fragment_size) {
   std::size_t sent = 0;
   if (!has_output() && tls_ == nullptr) {
     sent = send_at_once(opcode, body, fragment_size);
@@ -170,8 +172,10 @@ void Endpoint::flush_burst() {
   if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
   if (sent == static_cast<ssize_t>(size)) {
     count_sent(size);
-    reactor_.counters().deliveries_written.add(
-        burst_.run->messages_between(burst_.begin, burst_.end));
+    if (burst_.run->handling().has_messages()) {
+      reactor_.counters().deliveries_written.add(
+          burst_.run->messages_between(burst_.begin, burst_.end));
+    }
     burst_.run.reset();
     burst_.begin = burst_.end = 0;
   } else {

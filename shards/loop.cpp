@@ -85,6 +85,7 @@ Loop::Ready Loop::dispatch(int timeout) noexcept {
     void* const source = event.data.ptr;
     const std::uint32_t seen = event.events;
     to_call_ = to_call_.subspan(1);
+    if (!to_call_.empty()) prefetch_around(to_call_.front().data.ptr);
     if (source == &alarm_) continue;
     if (source != nullptr) {
       static_cast<Poll*>(source)->call(seen);

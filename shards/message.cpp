@@ -97,11 +97,16 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
         }
       }
     };
-    const bool as_it_lies = twins.front() == Form::raw && content.packet == nullptr;
-    if (as_it_lies && protocol::show_raw(content.data, frame_all)) continue;
+    std::optional<Opcode> opcode;
+    if (twins.front() == Form::raw && content.packet == nullptr) {
+      opcode = protocol::raw_as_it_lies(content.data);
+    }
+    if (opcode) {
+      frame_all(*opcode, content.data.bytes());
+      continue;
+    }
     scratch.clear();
-    const std::optional<Opcode> opcode =
-        shards::encode(source, channel, addressed_content, twins.front(), scratch);
+    opcode = shards::encode(source, channel, addressed_content, twins.front(), scratch);
     if (opcode) {
       frame_all(*opcode, scratch.span());
     } else {

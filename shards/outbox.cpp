@@ -11,7 +11,7 @@ namespace webshocket::shards {
 
 Tally Outbox::Item::tally(std::size_t to) const noexcept {
   Tally tally;
-  if (!run || is_control(*this)) return tally;
+  if (!run || !run->handling().has_messages()) return tally;
   const bool is_send = run->handling().kind == Handling::Kind::send;
   (is_send ? tally.sends : tally.deliveries) = run->messages_between(begin, to);
   tally.bytes = to - begin;

@@ -13,7 +13,8 @@ PageFile::~PageFile() { close(); }
 
 std::optional<std::size_t> PageFile::place(const Run& run, std::size_t end) noexcept {
   Run::Placed& placed = run.placed_;
-  if (!run.is_new() || is_unavailable_ || rest_ != 0) return std::nullopt;
+  if (!run.is_new() || !run.handling().has_messages()) return std::nullopt;
+  if (is_unavailable_ || rest_ != 0) return std::nullopt;
   if (placed.size >= end) return placed.offset;
   if (run.references() < kWorthReferences || run.size() < kWorthPlacing) return std::nullopt;
   const std::size_t size = run.size();

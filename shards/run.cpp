@@ -132,8 +132,16 @@ void Runs::keep(Run& run) noexcept {
                  run.keys_.size() * sizeof(run.keys_[0]));
 }
 
+void Runs::begin_replies() {
+  replies_ = RunRef(make());
+  Run& run = *replies_.run_;
+  run.handling_.kind = Handling::Kind::reply;
+  run.own_.reserve(kMemoryKept);
+}
+
 void Runs::end_turn() noexcept {
   ++turn_;
+  replies_.reset();
   if (open_.empty()) return;
   // A turn that needed much room should not make all that follow pay for it.
   if (index_.size() > kLeastIndex && open_.size() * 16 < index_.size()) {

@@ -23,10 +23,14 @@ struct Handling {
   enum class Kind : std::uint8_t {
     delivery,  ///< of a publish or a broadcast
     send,      ///< to this one, and it may be dropped
+    reply,     ///< to this one; nothing tells where a message ends
     control,   ///< frames that are no messages
   };
   Kind kind = Kind::delivery;
   std::uint8_t rule = 0;  ///< see `OutboxRules`
+
+  /// Its messages are told apart: they are counted, and may be dropped.
+  bool has_messages() const noexcept { return kind == Kind::delivery || kind == Kind::send; }
   friend bool operator==(const Handling&, const Handling&) = default;
 };
 
@@ -191,6 +195,35 @@ class Runs {
     const std::size_t size = run->size();
     return {std::move(run), 0, size};
   }
+  /// Where the replies of this turn lie, each behind those that others get: so the first reply to a
+  /// connection costs no more than the next one.
+  Run& replies() {
+    if (!replies_ || replies_->size() > kMostReplies) {
+      begin_replies();
+    } else if (replies_->references() == 1) {
+      count(*replies_.run_, 0);
+      replies_.run_->own_.clear();  // they have been sent
+    }
+    return *replies_.run_;
+  }
+  /// `end` is where they end, and there is room.
+  bool can_reply_behind(const Run& run, std::size_t end) const noexcept {
+    return &run == replies_.get() && end == run.size() && end <= kMostReplies;
+  }
+  /// Puts what `write(protocol::Buffer&)` appends behind them; where they end then.
+  template <class Write>
+  std::size_t append_reply(Write&& write) {
+    Run& run = *replies_.run_;
+    const std::size_t before = run.own_.size();
+    try {
+      write(run.own_);
+    } catch (...) {
+      run.own_.resize_down(before);
+      throw;
+    }
+    count(run, run.own_.size());
+    return run.own_.size();
+  }
   /// What is added from here on goes elsewhere.
   void end_turn() noexcept;
 
@@ -214,8 +247,10 @@ class Runs {
   static constexpr std::size_t kLeastIndex = 64;
   static constexpr std::size_t kRunsKept = 64;
   static constexpr std::size_t kMemoryKept = kMostInRun / 4;
+  static constexpr std::size_t kMostReplies = kMemoryKept / 2;
 
   Run& make();
+  void begin_replies();
   void take_back(Run& run) noexcept;
   void keep(Run& run) noexcept;
   /// What it costs from here on.
@@ -225,6 +260,7 @@ class Runs {
 
   std::size_t bytes_ = 0;
   std::uint64_t turn_ = 0;
+  RunRef replies_;
   std::vector<Open> open_;
   /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);

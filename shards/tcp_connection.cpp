@@ -135,7 +135,7 @@ void TcpConnection::drop_oldest(std::size_t bytes) noexcept {
     const std::size_t own = outbox().own_bytes();
     const Tally dropped = outbox().drop_oldest(bytes, [this](const Run& run) {
       const OutboxPolicy policy = rule_for(run).policy;
-      return run.handling().kind != Handling::Kind::control &&
+      return run.handling().has_messages() &&
              (policy == OutboxPolicy::drop_old || policy == OutboxPolicy::conflate);
     });
     shard().count_outbox(own, outbox().own_bytes());
@@ -223,7 +223,7 @@ void TcpConnection::push_send(Write&& frames) {
 
 template <class Write>
 void TcpConnection::write_send(Write&& frames, const OutboxRule& rule) {
-  may_drop(rule) ? push_send(frames) : write(frames);
+  may_drop(rule) ? push_send(frames) : write_small(frames);
 }
 
 Given TcpConnection::deliver(const std::shared_ptr<const Message>& message, Form form) {
@@ -251,20 +251,18 @@ Given TcpConnection::refuse_send(std::size_t size, const OutboxRule& rule) {
 
 SendStatus TcpConnection::do_send(const Content& content, std::size_t fragment_size) {
   if (phase_ != Phase::open) return SendStatus::dropped;
-  SendStatus status = SendStatus::dropped;
-  const auto send = [&](Opcode opcode, std::span<const std::byte> message) {
-    status = send_message(opcode, message, content.compress, fragment_size);
-  };
-  const bool as_it_lies = content.packet == nullptr && format() == Format::raw;
-  if (as_it_lies && protocol::show_raw(content.data, send)) return status;
+  if (content.packet == nullptr && format() == Format::raw) {
+    if (const auto opcode = protocol::raw_as_it_lies(content.data)) {
+      return send_message(*opcode, content.data.bytes(), content.compress, fragment_size);
+    }
+  }
   protocol::Buffer& scratch = shard().scratch();
   const auto opcode = encode(PacketSource::custom, std::nullopt, content, form(), scratch);
   if (!opcode) {
     throw PacketError("the value cannot be written in the connection's format, " +
                       std::string(to_string(format())));
   }
-  send(*opcode, scratch.span());
-  return status;
+  return send_message(*opcode, scratch.span(), content.compress, fragment_size);
 }
 
 SendStatus TcpConnection::send_message(Opcode opcode, std::span<const std::byte> message,

@@ -221,6 +221,7 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   bool must_wait() const noexcept;
   bool is_parking_full() const noexcept;
   Parked& parked();
+  void park_unless_abort(Opcode opcode, std::span<const std::byte> message);
   void park(Opcode opcode, std::span<const std::byte> message);
   void await_call_limit();
   void take_parked();

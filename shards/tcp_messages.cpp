@@ -57,6 +57,12 @@ void TcpConnection::take_message(Opcode opcode, std::span<const std::byte> messa
   const bool waiting = parked_ != nullptr && !parked_->messages.empty();
   // With a full outbox it would not have been read.
   if (accepts_ && !waiting && !must_wait_for_calls()) return handle_message(opcode, message);
+  park_unless_abort(opcode, message);
+}
+
+// Not inlined into what most messages run through.
+[[gnu::noinline]] void TcpConnection::park_unless_abort(Opcode opcode,
+                                                        std::span<const std::byte> message) {
   // An abort must not wait for the very calls that it is to end.
   if (format() != Format::raw && calls_in_flight() != 0) {
     const Packet packet =
