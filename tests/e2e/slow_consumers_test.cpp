@@ -335,17 +335,46 @@ TEST_CASE("what waits for a connection that goes is counted as discarded") {
 TEST_CASE("no policy takes a reply away") {
   for (const OutboxPolicy policy :
        {OutboxPolicy::drop_new, OutboxPolicy::drop_old, OutboxPolicy::conflate}) {
-    Heard heard;
-    ServerFixture server(config_with(policy), per_shard<Rooms>(&heard));
-    WsClient slow(server.port());
-    REQUIRE(slow.call("join", R"(["room"])") == "true");
-    std::vector<std::string> calls;
-    const std::string argument = "[\"" + std::string(40'000, 'r') + "\"]";
-    for (int i = 0; i < 40; ++i) calls.push_back(slow.start("echo", argument));
-    for (int i = 0; i < 100; ++i) REQUIRE(server->publish("room", numbered(i)));
-    for (const std::string& call : calls) CHECK(slow.answer(call).size() == 40'002);
-    check_sums(server);
+    for (const std::size_t size : {1'000UL, 40'000UL}) {
+      CAPTURE(size);
+      Heard heard;
+      ServerFixture server(config_with(policy), per_shard<Rooms>(&heard));
+      WsClient slow(server.port());
+      REQUIRE(slow.call("join", R"(["room"])") == "true");
+      std::vector<std::string> calls;
+      const std::string argument = "[\"" + std::string(size, 'r') + "\"]";
+      for (int i = 0; i < 40; ++i) calls.push_back(slow.start("echo", argument));
+      for (int i = 0; i < 100; ++i) REQUIRE(server->publish("room", numbered(i)));
+      for (const std::string& call : calls) CHECK(slow.answer(call).size() == size + 2);
+      check_sums(server);
+    }
   }
+}
+
+TEST_CASE("who reads late gets all of its replies in order, and those beside it get theirs") {
+  Config config = config_with(OutboxPolicy::disconnect);
+  config.outbox_limit = 0;
+  Heard heard;
+  ServerFixture server(config, per_shard<Rooms>(&heard));
+  WsClient slow(server.port(), Dialect::json);
+  WsClient quick(server.port());
+  const auto argument = [](int i) {
+    return "[\"" + std::to_string(i) + " " + std::string(700, 's') + "\"]";
+  };
+  std::vector<std::string> calls;
+  while (server->stats().total.outbox_bytes < 200'000) {
+    REQUIRE(calls.size() < 50'000);
+    for (int i = 0; i < 20; ++i) {
+      calls.push_back(slow.start("echo", argument(static_cast<int>(calls.size()))));
+    }
+    CHECK(quick.call("echo", R"(["mine"])") == R"("mine")");
+  }
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const std::string reply = slow.peer().read_frame().payload;
+    REQUIRE(reply.find("\"" + std::to_string(i) + " sss") != std::string::npos);
+  }
+  CHECK(quick.call("echo", R"(["mine"])") == R"("mine")");
+  eventually([&] { return server->stats().total.outbox_bytes == 0; }, "nothing to be left");
 }
 
 TEST_CASE("calls wait while their connection's replies are beyond its limit, its own one too") {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <random>
 #include <string>
@@ -184,4 +185,66 @@ TEST_CASE("whatever targets a turn has, each has one run, and it holds what was 
     }
   }
   CHECK(runs.bytes() == 0);
+}
+
+TEST_CASE("the replies of a turn lie side by side, and what has been sent makes room") {
+  Runs runs;
+  const auto append = [&](std::string_view text) {
+    return runs.append_reply([&](webshocket::protocol::Buffer& out) { out.append(text); });
+  };
+  CHECK(runs.replies().size() == 0);
+  CHECK_FALSE(RunRef(runs.replies())->handling().has_messages());
+  RunRef one(runs.replies());
+  CHECK(append("one") == 3);
+  CHECK(runs.can_reply_behind(*one, 3));
+  CHECK(append(", more") == 9);
+  CHECK(text_of({one, 0, 9}) == "one, more");
+  CHECK(runs.bytes() == 9);
+
+  // Another connection's: the first can only go on elsewhere.
+  RunRef two(runs.replies());
+  CHECK(two.get() == one.get());
+  CHECK(append("two") == 12);
+  CHECK_FALSE(runs.can_reply_behind(*one, 9));
+  CHECK(runs.can_reply_behind(*two, 12));
+  CHECK(two->messages_between(9, 12) == 0);
+
+  one.reset();
+  CHECK(runs.replies().size() == 12);
+  two.reset();
+  CHECK(runs.replies().size() == 0);
+  CHECK(runs.bytes() == 0);
+}
+
+TEST_CASE("a reply that cannot be written leaves nothing behind") {
+  Runs runs;
+  const RunRef run(runs.replies());
+  const auto fail = [](webshocket::protocol::Buffer& out) {
+    out.append(std::string_view("half"));
+    throw std::bad_alloc();
+  };
+  CHECK_THROWS_AS(runs.append_reply(fail), std::bad_alloc);
+  CHECK(run->size() == 0);
+  CHECK(runs.can_reply_behind(*run, 0));
+}
+
+TEST_CASE("replies have a bound, and end with their turn") {
+  Runs runs;
+  const std::string text(10'000, 'r');
+  const auto append = [&] {
+    return runs.append_reply([&](webshocket::protocol::Buffer& out) { out.append(text); });
+  };
+  RunRef first(runs.replies());
+  std::size_t end = 0;
+  while (runs.can_reply_behind(*first, end)) end = append();
+  CHECK(end <= 64 * 1024);
+  const RunRef second(runs.replies());
+  CHECK(second.get() != first.get());
+  CHECK(append() == text.size());
+  CHECK(first->size() == end);
+
+  runs.end_turn();
+  CHECK_FALSE(runs.can_reply_behind(*second, text.size()));
+  const RunRef third(runs.replies());
+  CHECK(third.get() != second.get());
 }
