@@ -249,23 +249,30 @@ DeflateTotals Bus::deflated() const noexcept {
           deflated_out_.load(std::memory_order_relaxed)};
 }
 
-Bus::Demand Bus::demand_for(Census::Bucket bucket) const noexcept {
+template <class FormsOf>
+Bus::Demand Bus::demand(FormsOf&& forms_of) const noexcept {
   Demand demand;
   for (std::size_t i = 0; i < shards(); ++i) {
-    const Forms forms = census_.forms(i, bucket);
+    const Forms forms = forms_of(i);
     if (forms.empty()) continue;
     demand.shards.set(i);
+    ++demand.count;
     demand.forms |= forms;
   }
   return demand;
 }
 
+Bus::Demand Bus::demand_of_all() const noexcept {
+  return demand([&](std::size_t shard) { return census_.forms(shard, Census::kEverybody); });
+}
+
 Bus::Demand Bus::demand_for(std::string_view channel) const noexcept {
-  Demand demand = demand_for(census_.bucket_of(channel));
-  const Demand patterns = demand_for(Census::kPatterns);
-  demand.forms |= patterns.forms;
-  demand.shards |= patterns.shards;
-  return demand;
+  const Census::Bucket bucket = census_.bucket_of(channel);
+  return demand([&](std::size_t shard) {
+    Forms forms = census_.forms(shard, bucket);
+    forms |= census_.forms(shard, Census::kPatterns);
+    return forms;
+  });
 }
 
 std::uint64_t Bus::hash_of(std::string_view key) const noexcept {
@@ -278,7 +285,8 @@ Bus::Membership* Bus::here() const noexcept {
 
 Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
   Membership* const here = this->here();
-  return here != nullptr && demand.shards == ShardSet().set(here->shard_) ? here : nullptr;
+  const bool is_only = here != nullptr && demand.count == 1 && demand.shards[here->shard_];
+  return is_only ? here : nullptr;
 }
 
 bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source,
@@ -338,7 +346,7 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
 bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& predicate) {
   if (closed()) return false;
   const std::uint64_t moment = census_.moment();
-  const Demand demand = demand_for(Census::kEverybody);
+  const Demand demand = demand_of_all();
   if (demand.forms.empty()) return true;
   Delivery delivery{.target = Delivery::Target::everybody,
                     .route = route,

@@ -210,13 +210,17 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   struct Demand {
     Forms forms;
     ShardSet shards;
+    std::size_t count = 0;  ///< of shards
   };
   struct Parcel {
     std::shared_ptr<const Delivery> delivery;
     ShardSet shards;
   };
 
-  Demand demand_for(Census::Bucket bucket) const noexcept;
+  /// `forms_of(shard)`: what is wanted there.
+  template <class FormsOf>
+  Demand demand(FormsOf&& forms_of) const noexcept;
+  Demand demand_of_all() const noexcept;
   Demand demand_for(std::string_view channel) const noexcept;
   /// This thread's membership, if it is a shard.
   Membership* here() const noexcept;

@@ -55,7 +55,12 @@ class Channels {
   /// before its turn is left out, one that joins may be left out. It may publish; only if that
   /// inner publish changes subscriptions in its turn, it may miss or repeat those concerned.
   template <class F>
-  void for_each_match(std::string_view name, F&& f);
+  void for_each_match(std::string_view name, F&& f) {
+    for_each_match(name, hash(name), f);
+  }
+  /// The same for who has the name's hash.
+  template <class F>
+  void for_each_match(std::string_view name, std::uint64_t hash, F&& f);
   /// Whether for_each_match() would call at all.
   bool has_match(std::string_view name) const noexcept;
 
@@ -149,16 +154,15 @@ class Channels {
 };
 
 template <class F>
-void Channels::for_each_match(std::string_view name, F&& f) {
-  const std::uint64_t name_hash = hash(name);
-  Channel* const exact = names_.find(name, name_hash);
+void Channels::for_each_match(std::string_view name, std::uint64_t hash, F&& f) {
+  Channel* const exact = names_.find(name, hash);
   if (patterns_.empty()) {
     if (exact == nullptr) return;
     const Walk walk(*this);
     exact->for_each(f);
     return;
   }
-  const Matches matches = match(name, name_hash);
+  const Matches matches = match(name, hash);
   const Walk walk(*this);
   const Pin pin(cache_, matches.entry);
   const std::size_t sources = matches.size() + (exact != nullptr ? 1 : 0);

@@ -112,7 +112,9 @@ void Shard::hold(std::shared_ptr<const Delivery> delivery) {
 Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   const bool is_channel = delivery.target == Delivery::Target::channel;
-  Giver give(runs_, is_channel ? channels_.hash(delivery.channel) : delivery.route, delivery);
+  const std::uint64_t target =
+      is_channel ? channels_.hash(delivery.channel) : static_cast<std::uint64_t>(delivery.route);
+  Giver give(runs_, target, delivery);
   // Who has come meanwhile with a form of his own would get this one by chance, but not each of
   // those behind it.
   const bool is_settled = census().is_settled(index_, delivery.moment);
@@ -129,7 +131,7 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   };
   const auto walk = [&](auto&& each) {
     if (is_channel) {
-      channels_.for_each_match(delivery.channel, [&](Subscriber& subscriber) {
+      channels_.for_each_match(delivery.channel, target, [&](Subscriber& subscriber) {
         each(static_cast<TcpConnection&>(subscriber));
       });
       return;

@@ -57,12 +57,12 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
   static thread_local protocol::Buffer deflated;
   clear();
   // A packet that is handed in names no channel of its own: it gets the one it is published to.
-  Packet addressed;
+  std::optional<Packet> addressed;
   Content addressed_content = content;
   if (content.packet != nullptr && channel) {
     addressed = *content.packet;
-    addressed.channel = channel;
-    addressed_content.packet = &addressed;
+    addressed->channel = channel;
+    addressed_content.packet = &*addressed;
   }
   for (const std::span<const Form> twins : kEncodings) {
     Forms wanted;
