@@ -300,8 +300,9 @@ TEST_CASE("deliveries that lack memory cost their connections, and all of them a
     innocent.call("watch");
     const std::string text(20'000, 'x');
     for (const bool lasts : {false, true}) {
-      bool has_struck = true;
-      for (std::ptrdiff_t left = 0; has_struck; ++left) {
+      // How many there are differs from time to time, with what the sockets take: once is not enough.
+      int spared = 0;
+      for (std::ptrdiff_t left = 0; spared < 5; ++left) {
         CAPTURE(lasts);
         CAPTURE(left);
         // They read nothing: their outboxes fill up, and drop.
@@ -316,7 +317,7 @@ TEST_CASE("deliveries that lack memory cost their connections, and all of them a
         for (int i = 0; i < 3; ++i) server->publish("room", text, {.key = "newest"});
         server->publish("room", "a short one");
         for (int i = 0; i < 2; ++i) witness.wait_for_turn();
-        has_struck = shortage.end();
+        spared = shortage.end() ? 0 : spared + 1;
         REQUIRE(innocent.call("echo", "[7]") == "7");
         REQUIRE(left < 5'000);
       }
