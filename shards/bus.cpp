@@ -255,24 +255,21 @@ Bus::Demand Bus::demand(FormsOf&& forms_of) const noexcept {
   for (std::size_t i = 0; i < shards(); ++i) {
     const Forms forms = forms_of(i);
     if (forms.empty()) continue;
-    demand.shards.set(i);
-    ++demand.count;
     demand.forms |= forms;
+    demand.shard = i;
+    ++demand.shards;
   }
   return demand;
 }
 
-Bus::Demand Bus::demand_of_all() const noexcept {
-  return demand([&](std::size_t shard) { return census_.forms(shard, Census::kEverybody); });
-}
-
-Bus::Demand Bus::demand_for(std::string_view channel) const noexcept {
-  const Census::Bucket bucket = census_.bucket_of(channel);
-  return demand([&](std::size_t shard) {
-    Forms forms = census_.forms(shard, bucket);
-    forms |= census_.forms(shard, Census::kPatterns);
-    return forms;
-  });
+// Only for what leaves the thread: such a set takes longer to make than most messages.
+template <class FormsOf>
+Bus::ShardSet Bus::shards_where(FormsOf&& forms_of) const noexcept {
+  ShardSet set;
+  for (std::size_t i = 0; i < shards(); ++i) {
+    if (!forms_of(i).empty()) set.set(i);
+  }
+  return set;
 }
 
 std::uint64_t Bus::hash_of(std::string_view key) const noexcept {
@@ -285,7 +282,7 @@ Bus::Membership* Bus::here() const noexcept {
 
 Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
   Membership* const here = this->here();
-  const bool is_only = here != nullptr && demand.count == 1 && demand.shards[here->shard_];
+  const bool is_only = here != nullptr && demand.shards == 1 && demand.shard == here->shard_;
   return is_only ? here : nullptr;
 }
 
@@ -301,9 +298,10 @@ bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source
   }
   if (ok) {
     count_deflated(*message);
-    delivery.message = message;
+    // Moved, as each copy is two locked operations.
+    delivery.message = std::move(message);
     here.receiver_.receive(delivery);
-    delivery.message.reset();
+    message = std::const_pointer_cast<Message>(std::move(delivery.message));
   }
   // Unless an outbox refers to it.
   constexpr std::size_t kSizeKept = 64 * 1024;
@@ -317,15 +315,23 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
   const std::uint64_t moment = census_.moment();  // before anything is asked of it
   std::vector<Parcel> parcels;
   for (const std::string_view channel : channels) {
-    const Demand demand = demand_for(channel);
+    const std::uint64_t hash = census_.hash(channel);
+    const auto forms_of = [this, bucket = Census::bucket_of(hash)](std::size_t shard) {
+      Forms forms = census_.forms(shard, bucket);
+      forms |= census_.forms(shard, Census::kPatterns);
+      return forms;
+    };
+    const Demand demand = this->demand(forms_of);
     if (demand.forms.empty()) continue;
-    Delivery delivery{.target = Delivery::Target::channel,
-                      .channel = std::string(channel),
-                      .predicate = predicate,
-                      .moment = moment,
-                      .tick = ticks_.of(channel),
-                      .key_hash = hash_of(content.key),
-                      .rule = outboxes_.of(channel)};
+    Delivery delivery;  // a list of its members would clear all of it first
+    delivery.target = Delivery::Target::channel;
+    delivery.channel = channel;
+    delivery.hash = hash;
+    delivery.predicate = predicate;
+    delivery.moment = moment;
+    delivery.tick = ticks_.of(channel);
+    delivery.key_hash = hash_of(content.key);
+    delivery.rule = outboxes_.of(channel);
     const bool at_once = channels.size() == 1 && delivery.tick.count() == 0;
     Membership* const here = at_once ? only_here(demand) : nullptr;
     if (here != nullptr) {
@@ -338,7 +344,8 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     }
     if (delivery.message == nullptr) continue;
     if (delivery.tick.count() != 0) delivery.key = content.key;
-    parcels.push_back({std::make_shared<Delivery>(std::move(delivery)), demand.shards});
+    parcels.push_back(
+        {std::make_shared<const PostedDelivery>(std::move(delivery)), shards_where(forms_of)});
   }
   return hand_out(parcels);
 }
@@ -346,14 +353,18 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
 bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& predicate) {
   if (closed()) return false;
   const std::uint64_t moment = census_.moment();
-  const Demand demand = demand_of_all();
+  const auto forms_of = [this](std::size_t shard) {
+    return census_.forms(shard, Census::kEverybody);
+  };
+  const Demand demand = this->demand(forms_of);
   if (demand.forms.empty()) return true;
-  Delivery delivery{.target = Delivery::Target::everybody,
-                    .route = route,
-                    .predicate = predicate,
-                    .moment = moment,
-                    .tick = ticks_.of_broadcasts(),
-                    .key_hash = hash_of(content.key)};
+  Delivery delivery;
+  delivery.target = Delivery::Target::everybody;
+  delivery.route = route;
+  delivery.predicate = predicate;
+  delivery.moment = moment;
+  delivery.tick = ticks_.of_broadcasts();
+  delivery.key_hash = hash_of(content.key);
   Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;
   if (here != nullptr) {
     deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);
@@ -362,7 +373,8 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   delivery.message = freeze(PacketSource::broadcast, std::nullopt, content, demand.forms, framing_);
   if (delivery.message == nullptr) return true;
   if (delivery.tick.count() != 0) delivery.key = content.key;
-  const Parcel parcel{std::make_shared<Delivery>(std::move(delivery)), demand.shards};
+  const Parcel parcel{std::make_shared<const PostedDelivery>(std::move(delivery)),
+                      shards_where(forms_of)};
   return hand_out({&parcel, 1});
 }
 

@@ -34,20 +34,21 @@
 
 namespace webshocket::shards {
 
-/// A message and to whom; or a piece of work for a connection's shard. Immutable once posted.
+/// A message and to whom; or a piece of work for a connection's shard. Borrows names.
 struct Delivery {
   enum class Target : std::uint8_t { one, channel, everybody };
   static constexpr std::size_t kAllRoutes = static_cast<std::size_t>(-1);
 
   Target target = Target::one;
   Uid uid = {};  ///< of one
-  std::string channel = {};
+  std::string_view channel = {};
+  std::uint64_t hash = 0;          ///< of the channel, by the census and in every shard
   std::size_t route = kAllRoutes;  ///< of everybody
   Predicate predicate = {};
   std::shared_ptr<const Message> message = {};
   std::uint64_t moment = 0;              ///< by the census, before it was made: see `Census::made`
   std::chrono::milliseconds tick{0};     ///< it waits for; 0: for none
-  std::string key = {};                  ///< see `PublishOptions::key`
+  std::string_view key = {};             ///< see `PublishOptions::key`
   std::uint64_t key_hash = Run::kNoKey;  ///< of it
   std::uint8_t rule = OutboxRules::kNone;      ///< of the channel
   std::function<void(Connection&)> work = {};  ///< instead of a message, for one
@@ -57,6 +58,22 @@ struct Delivery {
     constexpr std::size_t kEnvelope = 256;
     return (message == nullptr ? 0 : message->size()) + kEnvelope;
   }
+};
+
+/// One that outlives the call that it comes from. Immutable.
+class PostedDelivery final : public Delivery {
+ public:
+  explicit PostedDelivery(Delivery delivery)
+      : Delivery(std::move(delivery)), channel_(Delivery::channel), key_(Delivery::key) {
+    Delivery::channel = channel_;
+    Delivery::key = key_;
+  }
+  PostedDelivery(const PostedDelivery&) = delete;
+  PostedDelivery& operator=(const PostedDelivery&) = delete;
+
+ private:
+  std::string channel_;
+  std::string key_;
 };
 
 /// One shard's queue. Posting: any thread. Taking: the shard's.
@@ -206,11 +223,11 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
  private:
   friend class ProducerLease;
   using ShardSet = std::bitset<kMostShards>;
-  /// Who could want a message, and in which forms.
+  /// Of a message: the forms that somebody could want it in, and who.
   struct Demand {
     Forms forms;
-    ShardSet shards;
-    std::size_t count = 0;  ///< of shards
+    std::size_t shards = 0;  ///< how many
+    std::size_t shard = 0;   ///< one of them
   };
   struct Parcel {
     std::shared_ptr<const Delivery> delivery;
@@ -220,8 +237,8 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   /// `forms_of(shard)`: what is wanted there.
   template <class FormsOf>
   Demand demand(FormsOf&& forms_of) const noexcept;
-  Demand demand_of_all() const noexcept;
-  Demand demand_for(std::string_view channel) const noexcept;
+  template <class FormsOf>
+  ShardSet shards_where(FormsOf&& forms_of) const noexcept;
   /// This thread's membership, if it is a shard.
   Membership* here() const noexcept;
   /// The same, if no other shard wants the message.

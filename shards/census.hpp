@@ -1,7 +1,6 @@
 /// Who could want a message: counts of connections per shard, per bucket of channels, per form.
 #pragma once
 
-#include <xxhash.h>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -10,6 +9,7 @@
 #include <string_view>
 
 #include "shards/message.hpp"
+#include "shards/name_table.hpp"
 
 namespace webshocket::shards {
 
@@ -33,9 +33,11 @@ class Census {
         latest_(std::make_unique<Latest[]>(shards)),
         forms_(std::make_unique<std::atomic<Forms>[]>(shards * kBuckets)) {}
 
-  Bucket bucket_of(std::string_view channel) const noexcept {
-    return kFirstName + XXH3_64bits_withSeed(channel.data(), channel.size(), seed_) % kNames;
-  }
+  /// With this the channels of every shard are hashed, too: so it is done once.
+  std::uint64_t seed() const noexcept { return seed_; }
+  std::uint64_t hash(std::string_view channel) const noexcept { return hash_name(channel, seed_); }
+  static Bucket bucket_of(std::uint64_t hash) noexcept { return kFirstName + hash % kNames; }
+  Bucket bucket_of(std::string_view channel) const noexcept { return bucket_of(hash(channel)); }
 
   void raise(std::size_t shard, Bucket bucket, Form form) noexcept;
   void lower(std::size_t shard, Bucket bucket, Form form) noexcept;

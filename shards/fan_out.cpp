@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <memory>
 #include <new>
 
@@ -12,6 +13,39 @@
 
 namespace webshocket::shards {
 namespace {
+
+/// One per form. Made when it is wanted: to clear all of them takes longer than to give the message
+/// to a few.
+class Pieces {
+ public:
+  Pieces() noexcept {}  // NOLINT(modernize-use-equals-default): the places stay as they are
+  ~Pieces() {
+    made_.for_each([this](Form form) { std::destroy_at(&at(form)); });
+  }
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
+
+  const Piece* find(Form form) const noexcept { return made_.has(form) ? &at(form) : nullptr; }
+  /// REQUIRES: there is none of that form.
+  const Piece& add(Form form, Piece piece) noexcept {
+    made_.add(form);
+    return *std::construct_at(&at(form), std::move(piece));
+  }
+
+ private:
+  union Place {
+    Place() noexcept {}  // NOLINT(modernize-use-equals-default)
+    ~Place() {}          // NOLINT(modernize-use-equals-default)
+    Piece piece;
+  };
+  Piece& at(Form form) noexcept { return places_[static_cast<std::size_t>(form)].piece; }
+  const Piece& at(Form form) const noexcept {
+    return places_[static_cast<std::size_t>(form)].piece;
+  }
+
+  std::array<Place, kForms> places_;
+  Forms made_;
+};
 
 /// Gives one delivery to one recipient after the other.
 class Giver {
@@ -63,18 +97,17 @@ class Giver {
   /// Put into a run when the first recipient wants it. Nothing if the message was not made in that
   /// form: the recipient came after the publish.
   const Piece* piece_in(Form wanted) {
-    Piece& piece = pieces_[static_cast<std::size_t>(wanted)];
-    if (piece.run) return &piece;
+    if (const Piece* piece = pieces_.find(wanted)) return piece;
     const Message& message = *delivery_.message;
     const Form form = message.given_as(wanted);
     if (message.frames(form).empty()) return nullptr;
-    Piece& given = pieces_[static_cast<std::size_t>(form)];
-    if (!given.run) {
-      given = {runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule}, key()),
-               webshocket::detail::is_deflate(form)};
+    const Piece* given = pieces_.find(form);
+    if (given == nullptr) {
+      given = &pieces_.add(
+          form, {runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule}, key()),
+                 webshocket::detail::is_deflate(form)});
     }
-    piece = given;
-    return &piece;
+    return form == wanted ? given : &pieces_.add(wanted, Piece(*given));
   }
 
   // The same name elsewhere is another thing's.
@@ -89,7 +122,7 @@ class Giver {
   Runs& runs_;
   std::uint64_t target_;
   const Delivery& delivery_;
-  std::array<Piece, kForms> pieces_;
+  Pieces pieces_;
 };
 
 }  // namespace
@@ -112,14 +145,15 @@ void Shard::hold(std::shared_ptr<const Delivery> delivery) {
 Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   const bool is_channel = delivery.target == Delivery::Target::channel;
+  assert(!is_channel || delivery.hash == channels_.hash(delivery.channel));
   const std::uint64_t target =
-      is_channel ? channels_.hash(delivery.channel) : static_cast<std::uint64_t>(delivery.route);
+      is_channel ? delivery.hash : static_cast<std::uint64_t>(delivery.route);
   Giver give(runs_, target, delivery);
   // Who has come meanwhile with a form of his own would get this one by chance, but not each of
   // those behind it.
   const bool is_settled = census().is_settled(index_, delivery.moment);
   const auto forms_made = [&] {
-    const auto bucket = is_channel ? census().bucket_of(delivery.channel) : Census::kEverybody;
+    const auto bucket = is_channel ? Census::bucket_of(delivery.hash) : Census::kEverybody;
     return census().made(index_, bucket, delivery.moment);
   };
   const Forms made = is_settled ? Forms() : forms_made();

@@ -7,17 +7,15 @@
 namespace webshocket::shards {
 namespace {
 
-using webshocket::detail::is_deflate;
 using webshocket::detail::plain;
-using webshocket::detail::with_deflate;
 
 constexpr std::size_t kScratchKept = 256 * 1024;
 
-// Forms that share an encoding differ in their frames' opcode only.
-constexpr std::array kMsgpack{Form::msgpack};
-constexpr std::array kJson{Form::json_text, Form::json_binary};
-constexpr std::array kRaw{Form::raw};
-constexpr std::array<std::span<const Form>, 3> kEncodings{kMsgpack, kJson, kRaw};
+// Forms that share an encoding differ in their frames only.
+constexpr Forms kMsgpack{Form::msgpack, Form::msgpack_deflate};
+constexpr Forms kJson{Form::json_text, Form::json_binary, Form::json_text_deflate,
+                      Form::json_binary_deflate};
+constexpr Forms kRaw{Form::raw, Form::raw_deflate};
 
 }  // namespace
 
@@ -45,7 +43,8 @@ std::shared_ptr<const Message> Message::freeze(PacketSource source,
 }
 
 void Message::clear() noexcept {
-  for (protocol::Buffer& frames : frames_) frames.release(kMemoryKept);
+  made_.for_each([this](Form form) { buffer(form).release(kMemoryKept); });
+  made_ = {};
   size_ = 0;
   lacks_ = {};
   deflated_ = {};
@@ -53,9 +52,23 @@ void Message::clear() noexcept {
 
 bool Message::encode(PacketSource source, std::optional<std::string_view> channel,
                      const Content& content, Forms forms, const Framing& framing) {
-  static thread_local protocol::Buffer scratch;
-  static thread_local protocol::Buffer deflated;
   clear();
+  if (content.packet == nullptr) {
+    const Forms raw = forms & kRaw;
+    if (const auto opcode = raw.empty() ? std::nullopt : protocol::raw_as_it_lies(content.data)) {
+      frame_all(raw, *opcode, content.data.bytes(), content.compress, framing);
+      forms = forms.without(raw);
+    }
+  }
+  if (!forms.empty()) encode_packet(source, channel, content, forms, framing);
+  return size_ != 0;
+}
+
+// Not inlined into what raw messages run through.
+[[gnu::noinline]] void Message::encode_packet(PacketSource source,
+                                              std::optional<std::string_view> channel,
+                                              const Content& content, Forms forms,
+                                              const Framing& framing) {
   // A packet that is handed in names no channel of its own: it gets the one it is published to.
   std::optional<Packet> addressed;
   Content addressed_content = content;
@@ -64,63 +77,58 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
     addressed->channel = channel;
     addressed_content.packet = &*addressed;
   }
-  for (const std::span<const Form> twins : kEncodings) {
-    Forms wanted;
-    bool deflate = false;
-    for (const Form form : twins) {
-      if (forms.has(form)) wanted.add(form);
-      if (!forms.has(with_deflate(form))) continue;
-      wanted.add(with_deflate(form));
-      deflate = true;
-    }
+  static thread_local protocol::Buffer scratch;
+  for (const Forms twins : {kMsgpack, kJson, kRaw}) {
+    const Forms wanted = forms & twins;
     if (wanted.empty()) continue;
-    const auto frame_all = [&](Opcode opcode, std::span<const std::byte> payload) {
-      deflate = deflate &&
-                protocol::is_worth_deflating(framing.compression, content.compress, payload.size());
-      if (deflate) {
-        deflated.clear();
-        deflate = protocol::Deflater::shared(framing.compression).deflate(payload, deflated);
-      }
-      if (deflate) {
-        deflated_.messages += 1;
-        deflated_.bytes_in += payload.size();
-        deflated_.bytes_out += deflated.size();
-      }
-      for (const Form form : twins) {
-        const Opcode shown = form == Form::raw ? opcode : opcode_of(form);
-        const bool wants_deflated = wanted.has(with_deflate(form));
-        if (wanted.has(form) || (wants_deflated && !deflate)) {
-          frame(form, shown, payload, framing.fragment_size, false);
-        }
-        if (wants_deflated && deflate) {
-          frame(with_deflate(form), shown, deflated.span(), framing.fragment_size, true);
-        }
-      }
-    };
-    std::optional<Opcode> opcode;
-    if (twins.front() == Form::raw && content.packet == nullptr) {
-      opcode = protocol::raw_as_it_lies(content.data);
-    }
-    if (opcode) {
-      frame_all(*opcode, content.data.bytes());
-      continue;
-    }
     scratch.clear();
-    opcode = shards::encode(source, channel, addressed_content, twins.front(), scratch);
+    const auto opcode = shards::encode(source, channel, addressed_content, wanted.first(), scratch);
     if (opcode) {
-      frame_all(*opcode, scratch.span());
+      frame_all(wanted, *opcode, scratch.span(), content.compress, framing);
     } else {
       lacks_ |= wanted;
     }
   }
   scratch.release(kScratchKept);
+}
+
+void Message::frame_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
+                        Compress compress, const Framing& framing) {
+  Forms plain = wanted;
+  if (const Forms deflated = wanted.deflated(); !deflated.empty()) {
+    const bool is_deflated = deflate_all(deflated, opcode, payload, compress, framing);
+    plain = is_deflated ? wanted.without(deflated) : wanted.as_plain();
+  }
+  plain.for_each([&](Form form) {
+    frame(form, form == Form::raw ? opcode : opcode_of(form), payload, framing.fragment_size,
+          false);
+  });
+}
+
+bool Message::deflate_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
+                          Compress compress, const Framing& framing) {
+  if (!protocol::is_worth_deflating(framing.compression, compress, payload.size())) return false;
+  static thread_local protocol::Buffer deflated;
+  deflated.clear();
+  const bool is_smaller =
+      protocol::Deflater::shared(framing.compression).deflate(payload, deflated);
+  if (is_smaller) {
+    deflated_.messages += 1;
+    deflated_.bytes_in += payload.size();
+    deflated_.bytes_out += deflated.size();
+    wanted.for_each([&](Form form) {
+      frame(form, form == Form::raw_deflate ? opcode : opcode_of(form), deflated.span(),
+            framing.fragment_size, true);
+    });
+  }
   deflated.release(kScratchKept);
-  return size_ != 0;
+  return is_smaller;
 }
 
 void Message::frame(Form form, Opcode opcode, std::span<const std::byte> payload,
                     std::size_t fragment_size, bool compressed) {
-  protocol::Buffer& frames = frames_[static_cast<std::size_t>(form)];
+  made_.add(form);
+  protocol::Buffer& frames = buffer(form);
   frames.reserve(protocol::framed_size(payload.size(), fragment_size));
   protocol::write_message(frames, opcode, payload, fragment_size, {}, compressed);
   size_ += frames.size();

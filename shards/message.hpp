@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,17 +28,43 @@ class Forms {
  public:
   constexpr Forms() noexcept = default;
   constexpr Forms(Form form) noexcept : bits_(bit(form)) {}  // NOLINT(google-explicit-constructor)
+  constexpr Forms(std::initializer_list<Form> forms) noexcept {
+    for (const Form form : forms) add(form);
+  }
   constexpr void add(Form form) noexcept { bits_ |= bit(form); }
   constexpr bool has(Form form) const noexcept { return (bits_ & bit(form)) != 0; }
   constexpr bool empty() const noexcept { return bits_ == 0; }
+  /// REQUIRES: it is not empty.
+  constexpr Form first() const noexcept { return static_cast<Form>(std::countr_zero(bits_)); }
+  /// Those that are compressed.
+  constexpr Forms deflated() const noexcept { return of(bits_ & kDeflated); }
+  /// Each of them, or the plain one in its place.
+  constexpr Forms as_plain() const noexcept {
+    return of((bits_ | bits_ >> kPlainForms) & ~kDeflated);
+  }
+  constexpr Forms without(Forms other) const noexcept { return of(bits_ & ~other.bits_); }
+  template <class F>
+  constexpr void for_each(F&& f) const {
+    for (unsigned left = bits_; left != 0; left &= left - 1) {
+      f(static_cast<Form>(std::countr_zero(left)));
+    }
+  }
   constexpr Forms& operator|=(Forms other) noexcept {
     bits_ |= other.bits_;
     return *this;
   }
+  friend constexpr Forms operator&(Forms a, Forms b) noexcept { return of(a.bits_ & b.bits_); }
 
  private:
+  static constexpr unsigned kDeflated = ((1U << kForms) - 1) & ~((1U << kPlainForms) - 1);
+
   static constexpr std::uint8_t bit(Form form) noexcept {
     return static_cast<std::uint8_t>(1U << static_cast<unsigned>(form));
+  }
+  static constexpr Forms of(unsigned bits) noexcept {
+    Forms forms;
+    forms.bits_ = static_cast<std::uint8_t>(bits);
+    return forms;
   }
   std::uint8_t bits_ = 0;
 };
@@ -86,10 +114,21 @@ class Message {
   static constexpr std::size_t kMemoryKept = 4 * 1024;
 
   void clear() noexcept;
+  void encode_packet(PacketSource source, std::optional<std::string_view> channel,
+                     const Content& content, Forms forms, const Framing& framing);
+  /// Those that share the payload.
+  void frame_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload, Compress compress,
+                 const Framing& framing);
+  /// False if it is not worth it.
+  bool deflate_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
+                   Compress compress, const Framing& framing);
   void frame(Form form, Opcode opcode, std::span<const std::byte> payload,
              std::size_t fragment_size, bool compressed);
 
+  protocol::Buffer& buffer(Form form) noexcept { return frames_[static_cast<std::size_t>(form)]; }
+
   std::array<protocol::Buffer, kForms> frames_;
+  Forms made_;
   std::size_t size_ = 0;
   Forms lacks_;
   DeflateTotals deflated_;

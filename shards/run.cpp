@@ -71,11 +71,6 @@ RunRef Run::copy(std::size_t begin, std::size_t end) const {
   return copy;
 }
 
-void RunRef::forget() noexcept {
-  Run& run = *std::exchange(run_, nullptr);
-  if (--run.references_ == 0) run.home_.take_back(run);
-}
-
 Runs::~Runs() { end_turn(); }
 
 Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form,

@@ -134,9 +134,7 @@ class RunRef {
   }
   ~RunRef() { reset(); }
 
-  void reset() noexcept {
-    if (run_ != nullptr) forget();
-  }
+  void reset() noexcept;
 
   explicit operator bool() const noexcept { return run_ != nullptr; }
   const Run& operator*() const noexcept { return *run_; }
@@ -148,7 +146,6 @@ class RunRef {
  private:
   friend class Run;
   friend class Runs;
-  void forget() noexcept;
 
   Run* run_ = nullptr;
 };
@@ -269,5 +266,11 @@ class Runs {
 };
 
 inline bool Run::is_new() const noexcept { return turn_ == home_.turn_; }
+
+inline void RunRef::reset() noexcept {
+  if (run_ == nullptr) return;
+  Run& run = *std::exchange(run_, nullptr);
+  if (--run.references_ == 0) run.home_.take_back(run);
+}
 
 }  // namespace webshocket::shards

@@ -72,7 +72,7 @@ Shard::Shard(Site& site, std::size_t index)
              .compression = site.config.compression},
       outbox_rule_{site.config.outbox_policy, site.config.outbox_limit},
       mailbox_(std::make_shared<ShardMailbox>(site.bus, index)),
-      channels_({.seed = random_seed()}),
+      channels_({.seed = site.bus->census().seed()}),
       ticks_(*this, *this, site.config.tick_limit) {}
 
 Shard::~Shard() { join(); }

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <webshocket/config.hpp>
 #include <webshocket/error.hpp>
 
 #include "shards/uid.hpp"
@@ -68,7 +69,7 @@ Uid uid_on(const Bus& bus, std::size_t shard) {
 
 struct Recorder : Receiver {
   bool receive(const Delivery& delivery) noexcept override {
-    channels.push_back(delivery.channel);
+    channels.emplace_back(delivery.channel);
     return true;
   }
   void hold(std::shared_ptr<const Delivery> delivery) override { receive(*delivery); }
@@ -108,6 +109,24 @@ TEST_CASE("a publish goes to the shards where somebody could want it, and to no 
   CHECK_FALSE(delivery->message->frames(Form::json_text).empty());
   CHECK(delivery->message->frames(Form::msgpack).empty());
   CHECK(waiting(bus->inbox(0)) == 0);
+}
+
+TEST_CASE("what waits in an inbox keeps the names that it was published with") {
+  webshocket::Config config;
+  config.tick = std::chrono::milliseconds(1);
+  const auto bus = std::make_shared<Bus>(1, 0, kFraming, webshocket::shards::TickRules(config));
+  std::string channel = "a channel whose name is too long to lie in a string object";
+  std::string key = "a key of the same kind, which is longer than any such object, too";
+  bus->census().raise(0, bus->census().bucket_of(channel), Form::raw);
+  const std::string_view name = channel;
+  CHECK(bus->publish({&name, 1}, {.data = Payload("x"), .packet = nullptr, .key = key}, {}));
+  const std::uint64_t hash = bus->census().hash(channel);
+  const auto was = std::pair(std::exchange(channel, ""), std::exchange(key, ""));
+  bus->inbox(0).clear_wake();
+  std::shared_ptr<const Delivery> delivery;
+  REQUIRE(bus->inbox(0).take(delivery));
+  CHECK(std::pair(std::string(delivery->channel), std::string(delivery->key)) == was);
+  CHECK(delivery->hash == hash);
 }
 
 TEST_CASE("nobody wants it: that is no failure") {
