@@ -4,12 +4,9 @@
 #include <bit>
 #include <compare>
 #include <cstring>
-#include <limits>
 
 namespace webshocket::detail {
 namespace {
-
-constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
 
 // Up to this many members, comparing each with each beats sorting.
 constexpr std::size_t kFewMembers = 12;
@@ -53,21 +50,26 @@ std::strong_ordering compare_keys(const Value& left, const Value& right) noexcep
   return std::strong_ordering::equal;
 }
 
-std::size_t drop_duplicates_of_few(std::span<Value::Member> members) noexcept {
+// Nearly always two keys differ in type or length.
+bool is_same_key(const Value& left, const Value& right) noexcept {
+  return left.size() == right.size() && left.type() == right.type() &&
+         compare_keys(left, right) == 0;
+}
+
+/// Of the members that `flat` tells, as keys and values in turn, those that are left.
+std::size_t copy_few(std::span<const Value> flat, std::span<Value::Member> members) noexcept {
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < members.size(); ++i) {
+  for (std::size_t i = 0; i + 1 < flat.size(); i += 2) {
     std::size_t j = 0;
-    while (j < kept && compare_keys(members[j].key, members[i].key) != 0) ++j;
-    if (j == kept) {
-      members[kept++] = members[i];
-    } else {
-      members[j].value = members[i].value;
-    }
+    while (j < kept && !is_same_key(members[j].key, flat[i])) ++j;
+    if (j == kept) members[kept++].key = flat[i];
+    members[j].value = flat[i + 1];
   }
   return kept;
 }
 
-std::size_t drop_duplicates_of_many(std::span<Value::Member> members, Arena& arena) {
+std::size_t copy_many(std::span<const Value> flat, std::span<Value::Member> members, Arena& arena) {
+  for (std::size_t i = 0; i < members.size(); ++i) members[i] = {flat[2 * i], flat[2 * i + 1]};
   const std::size_t count = members.size();
   const auto order = std::span(reinterpret_cast<std::uint32_t*>(arena.allocate(
                                    count * sizeof(std::uint32_t), alignof(std::uint32_t))),
@@ -104,13 +106,12 @@ bool DocumentBuilder::finish() noexcept {
   return true;
 }
 
-void DocumentBuilder::string(std::string_view text) {
+void DocumentBuilder::string_slow(std::string_view text) {
   if (text.size() > kLargest) {
     ok_ = false;
     return;
   }
-  if (copy_) text = arena().copy(text);
-  ::new (place()) Value(Value::of(text));
+  ::new (place()) Value(Value::of(arena().copy(text)));
 }
 
 void DocumentBuilder::binary(std::span<const std::byte> bytes) {
@@ -131,29 +132,50 @@ void DocumentBuilder::ext(std::int8_t type, std::span<const std::byte> bytes) {
   ::new (place()) Value(Value::of(type, bytes));
 }
 
-void DocumentBuilder::begin_array(std::size_t) { open(false); }
+void DocumentBuilder::begin_array(std::size_t) { open(false, nullptr); }
+void DocumentBuilder::end_array() { end_array_at(nullptr, {}); }
+void DocumentBuilder::begin_map(std::size_t) { open(true, nullptr); }
+void DocumentBuilder::end_map() { end_map_at(nullptr, {}); }
 
-void DocumentBuilder::end_array() { end(Value::of(arena().copy(close(false)))); }
+void DocumentBuilder::end_array_at(const std::byte* bytes_end, Format format) {
+  const std::span<const Value> parts = close(false);
+  const std::span<Value> elements = make<Value>(parts.size());
+  std::copy(parts.begin(), parts.end(), elements.begin());
+  end(Value::of(std::span<const Value>(elements)), bytes_end, format);
+}
 
-void DocumentBuilder::begin_map(std::size_t) { open(true); }
-
-void DocumentBuilder::end_map() {
+void DocumentBuilder::end_map_at(const std::byte* bytes_end, Format format) {
   const std::span<const Value> flat = close(true);
   const std::size_t count = flat.size() / 2;
   if (flat.size() % 2 != 0) ok_ = false;
-  if (count == 0) return end(Value::of(std::span<const Value::Member>()));
-
-  const auto members = std::span(reinterpret_cast<Value::Member*>(arena().allocate(
-                                     count * sizeof(Value::Member), alignof(Value::Member))),
-                                 count);
-  for (std::size_t i = 0; i < count; ++i) {
-    members[i] = {flat[2 * i], flat[2 * i + 1]};
-    const auto type = members[i].key.type();
-    if (type == Value::Type::array || type == Value::Type::map) ok_ = false;
+  const std::span<Value::Member> members = make<Value::Member>(count);
+  for (std::size_t i = 0; i < flat.size(); i += 2) {
+    if (flat[i].is_array() || flat[i].is_map()) ok_ = false;
   }
-  const std::size_t kept = count <= kFewMembers ? drop_duplicates_of_few(members)
-                                                : drop_duplicates_of_many(members, arena());
-  end(Value::of(std::span<const Value::Member>(members.first(kept))));
+  const std::size_t kept =
+      count <= kFewMembers ? copy_few(flat, members) : copy_many(flat, members, arena());
+  // Who gets it might take another one of those for the one that counts.
+  if (kept != count && frame_ != kNoFrame) frame().begin = nullptr;
+  end(Value::of(std::span<const Value::Member>(members.first(kept))), bytes_end, format);
+}
+
+template <class Part>
+std::span<Part> DocumentBuilder::make(std::size_t count) {
+  static_assert(alignof(Part) == alignof(Value::Origin));
+  if (count == 0) return {};
+  std::byte* const place =
+      arena().allocate(sizeof(Value::Origin) + count * sizeof(Part), alignof(Part));
+  return {reinterpret_cast<Part*>(place + sizeof(Value::Origin)), count};
+}
+
+void DocumentBuilder::restart() noexcept {
+  document_.clear();
+  ok_ = true;
+  stack_ = reinterpret_cast<Value*>(inline_.data());
+  size_ = 0;
+  capacity_ = kInline;
+  frame_ = kNoFrame;
+  depth_ = 0;
 }
 
 void DocumentBuilder::grow() {
@@ -165,12 +187,15 @@ void DocumentBuilder::grow() {
   capacity_ = capacity;
 }
 
-void DocumentBuilder::open(bool map) {
-  if (++depth_ > kMaxDepth) ok_ = false;
-  const std::size_t around = frame_;
-  frame_ = size_;
-  // The lowest bit tells what is open.
-  ::new (place()) Value(Value::of(static_cast<std::int64_t>(around) * 2 + (map ? 1 : 0)));
+void DocumentBuilder::open(bool map, const std::byte* begin) {
+  if (++depth_ > kMaxDepth || size_ >= kNoFrame) ok_ = false;
+  void* const below = place();
+  ::new (below) Frame{copy_ ? nullptr : begin, frame_, 0, map};
+  frame_ = static_cast<std::uint32_t>(size_ - 1);
+}
+
+DocumentBuilder::Frame& DocumentBuilder::frame() noexcept {
+  return *std::launder(reinterpret_cast<Frame*>(stack_ + frame_));
 }
 
 std::span<const Value> DocumentBuilder::close(bool map) {
@@ -178,18 +203,29 @@ std::span<const Value> DocumentBuilder::close(bool map) {
     ok_ = false;
     return {};
   }
-  const std::int64_t around = stack_[frame_].integer();
-  if (((around & 1) != 0) != map) ok_ = false;
+  if (frame().is_map != map) ok_ = false;
   return {stack_ + frame_ + 1, size_ - frame_ - 1};
 }
 
-void DocumentBuilder::end(Value container) {
+void DocumentBuilder::end(Value container, const std::byte* bytes_end, Format format) {
   if (frame_ == kNoFrame) return;
-  const std::int64_t around = stack_[frame_].integer();
-  stack_[frame_] = container;
-  size_ = frame_ + 1;
-  frame_ = static_cast<std::size_t>(around >> 1);
+  const Frame ended = frame();
+  const auto height = static_cast<std::uint16_t>(ended.height + 1);
+  const bool has_origin = ended.begin != nullptr && bytes_end != nullptr;
+  if (has_origin && container.size() != 0) {
+    auto* const parts = static_cast<Value::Origin*>(const_cast<void*>(container.parts()));
+    ::new (parts - 1) Value::Origin{
+        ended.begin, static_cast<std::uint32_t>(bytes_end - ended.begin), height, format};
+    container.has_origin_ = true;
+  }
+  ::new (stack_ + frame_) Value(container);
+  size_ = std::size_t{frame_} + 1;
+  frame_ = ended.around;
   --depth_;
+  if (frame_ == kNoFrame) return;
+  Frame& around = frame();
+  around.height = std::max(around.height, height);
+  if (!has_origin) around.begin = nullptr;
 }
 
 }  // namespace webshocket::detail

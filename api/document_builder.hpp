@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <new>
 #include <span>
 #include <string_view>
@@ -52,8 +53,30 @@ class DocumentBuilder final : public Sink {
   void begin_map(std::size_t size) override;
   void end_map() override;
 
+  // By decoders, of containers that begin and end there in a message of that format. If strings are
+  // borrowed from it the containers can be sent again as they came, unless that is not what they
+  // are now: of members with equal keys only one is left.
+  void begin_array_at(const std::byte* begin) { open(false, begin); }
+  void end_array_at(const std::byte* end, Format format);
+  void begin_map_at(const std::byte* begin) { open(true, begin); }
+  void end_map_at(const std::byte* end, Format format);
+
+  /// As if nothing had been told.
+  void restart() noexcept;
+
  private:
   static constexpr std::size_t kInline = 64;
+  static constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
+
+  /// Stands below the elements of an open container, and remembers the one around it.
+  struct Frame {
+    const std::byte* begin;  ///< of its bytes; nullptr: not known, or they are not what it is
+    std::uint32_t around;
+    std::uint16_t height;  ///< levels of containers inside
+    bool is_map;
+  };
+  static_assert(sizeof(Frame) <= sizeof(Value));
+  static constexpr std::uint32_t kNoFrame = static_cast<std::uint32_t>(-1);
 
   /// For the next value. It is made in place: made elsewhere and copied, the copy would wait for
   /// the parts to arrive in memory.
@@ -62,24 +85,32 @@ class DocumentBuilder final : public Sink {
     return &stack_[size_++];
   }
   void grow();
-  void open(bool map);
+  void string_slow(std::string_view text);
+  void open(bool map, const std::byte* begin);
+  Frame& frame() noexcept;
+  /// The parts of the innermost container.
   std::span<const Value> close(bool map);
-  void end(Value container);
+  /// Room for so many parts of it, and for where it came from.
+  template <class Part>
+  std::span<Part> make(std::size_t count);
+  void end(Value container, const std::byte* end, Format format);
 
   Document& document_;
   const bool copy_;
   bool ok_ = true;
 
-  // Values whose container is still open. Below the elements of an open container stands a
-  // placeholder that remembers the container around it.
+  // Values whose container is still open, and frames between them.
   alignas(Value) std::array<std::byte, kInline * sizeof(Value)> inline_;
   Value* stack_ = reinterpret_cast<Value*>(inline_.data());
   std::size_t size_ = 0;
   std::size_t capacity_ = kInline;
-  std::size_t frame_ = kNoFrame;  ///< the placeholder of the innermost open container
+  std::uint32_t frame_ = kNoFrame;  ///< of the innermost open container
   std::size_t depth_ = 0;
-
-  static constexpr std::size_t kNoFrame = static_cast<std::size_t>(-1);
 };
+
+inline void DocumentBuilder::string(std::string_view text) {
+  if (copy_ || text.size() > kLargest) return string_slow(text);
+  ::new (place()) Value(Value::of(text));
+}
 
 }  // namespace webshocket::detail

@@ -147,12 +147,17 @@ Value Value::operator[](std::string_view key) const noexcept {
 const Value* Value::find(std::string_view key) const noexcept {
   if (type_ != Type::map) return nullptr;
   for (const Member& member : members()) {
-    if (member.key.is_string() && member.key.string() == key) return &member.value;
+    if (member.key.is_string() && std::ranges::equal(member.key.string(), key))
+      return &member.value;
   }
   return nullptr;
 }
 
 void Value::write(Sink& sink) const {
+  if (has_origin_) {
+    const auto& [data, size, height, format] = origin();
+    if (sink.take_encoded(format, {data, size}, height)) return;
+  }
   switch (type_) {
     case Type::null:
       return sink.null();

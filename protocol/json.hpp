@@ -46,6 +46,7 @@ class JsonWriter final : public Sink {
   void end_array() override;
   void begin_map(std::size_t size) override;
   void end_map() override;
+  bool take_encoded(Format format, std::span<const std::byte> bytes, std::size_t height) override;
 
  private:
   void separate();

@@ -124,6 +124,8 @@ class Stream {
   /// The last `size` characters that were taken.
   std::string_view taken(std::size_t size) const noexcept { return {at_ - size, size}; }
   bool at_end() const noexcept { return at_ == end_; }
+  /// The bracket that the parser tells of.
+  const std::byte* at() const noexcept { return reinterpret_cast<const std::byte*>(at_); }
 
  private:
   void leave_message() {
@@ -188,21 +190,21 @@ class SaxHandler {
   }
   bool StartObject() {
     if (!open()) return false;
-    builder_.begin_map(Sink::kUnknownSize);
+    builder_.begin_map_at(stream_.at());
     return true;
   }
   bool EndObject(rapidjson::SizeType) {
-    builder_.end_map();
+    builder_.end_map_at(stream_.at() + 1, Format::json);
     budget_.ascend();
     return true;
   }
   bool StartArray() {
     if (!open()) return false;
-    builder_.begin_array(Sink::kUnknownSize);
+    builder_.begin_array_at(stream_.at());
     return true;
   }
   bool EndArray(rapidjson::SizeType) {
-    builder_.end_array();
+    builder_.end_array_at(stream_.at() + 1, Format::json);
     budget_.ascend();
     return true;
   }

@@ -156,4 +156,11 @@ void JsonWriter::begin_map(std::size_t size) { begin(true, size); }
 
 void JsonWriter::end_map() { end(true); }
 
+bool JsonWriter::take_encoded(Format format, std::span<const std::byte> bytes, std::size_t height) {
+  if (format != Format::json) return false;
+  separate();
+  if (nesting_.whole(height)) out_.append(bytes);
+  return true;
+}
+
 }  // namespace webshocket::protocol

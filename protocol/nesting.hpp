@@ -33,6 +33,13 @@ class Nesting {
     return ok_;
   }
 
+  /// In place of a whole array or map with so many levels.
+  bool whole(std::size_t height) noexcept {
+    if (left_ == 0 || at_key() || height > Sink::kMaxDepth - depth_) return fail();
+    --left_;
+    return ok_;
+  }
+
   bool close(bool map) noexcept {
     const bool all_there = left_ == 0 || (left_ > kUnknown / 2 && !(map && left_ % 2 == 1));
     if (depth_ == 0 || map_ != map || !all_there) return fail();

@@ -149,6 +149,20 @@ class MapWriter {
     return value(payload);
   }
 
+  // What is known to be of a type.
+  bool text(std::string_view name, std::string_view text) {
+    return scalar(name, [=](Sink& to) { to.string(text); });
+  }
+  bool number(std::string_view name, std::int64_t number) {
+    return scalar(name, [=](Sink& to) { to.integer(number); });
+  }
+  bool flag(std::string_view name, bool flag) {
+    return scalar(name, [=](Sink& to) { to.boolean(flag); });
+  }
+  bool null(std::string_view name) {
+    return scalar(name, [](Sink& to) { to.null(); });
+  }
+
   /// A payload can only be asked for its value by writing it: what turns out null is taken back.
   bool member_unless_null(std::string_view name, Payload payload) {
     const std::size_t before = out_.size();
@@ -183,6 +197,14 @@ class MapWriter {
   }
 
  private:
+  template <class Event>
+  bool scalar(std::string_view name, Event&& event) {
+    key(name);
+    typename Dialect::Writer writer(out_);
+    event(writer);
+    return writer.complete();
+  }
+
   Buffer& out_;
   const std::size_t start_;
   unsigned count_ = 0;
@@ -215,18 +237,19 @@ template <class Dialect>
 bool write_response(Dialect, std::string_view call_id, Payload response,
                     std::optional<RpcErrorCode> error, bool is_stream, bool is_end, Buffer& out) {
   MapWriter<Dialect> map(out);
-  return map.member("type", "response") && map.member("call_id", call_id) &&
-         map.member("response", response) && map.member("error", error) &&
-         map.member("is_stream", is_stream) && map.member("is_end", is_end) && map.close();
+  return map.text("type", "response") && map.text("call_id", call_id) &&
+         map.member("response", response) &&
+         (error ? map.number("error", static_cast<std::int64_t>(*error)) : map.null("error")) &&
+         map.flag("is_stream", is_stream) && map.flag("is_end", is_end) && map.close();
 }
 
 template <class Dialect>
 bool write_request(Dialect, std::string_view method, Payload args, Payload kwargs,
                    std::string_view call_id, Buffer& out) {
   MapWriter<Dialect> map(out);
-  return map.member("type", "request") && map.member("method", method) &&
+  return map.text("type", "request") && map.text("method", method) &&
          map.array_member("args", args) && map.keyword_member("kwargs", kwargs) &&
-         (call_id.empty() || map.member("call_id", call_id)) && map.close();
+         (call_id.empty() || map.text("call_id", call_id)) && map.close();
 }
 
 template <class Dialect>
@@ -235,7 +258,7 @@ bool write_packet(Dialect dialect, const Packet& packet, Buffer& out) {
   if (!packet.timestamp.is_null() && !packet.timestamp.is_number()) return false;
   MapWriter<Dialect> map(out);
   bool ok =
-      map.member("source", number(packet.source)) && map.member_unless_null("data", packet.data);
+      map.number("source", number(packet.source)) && map.member_unless_null("data", packet.data);
   if (const RpcRequest* const request = packet.request()) {
     map.key("rpc");
     ok = ok && write_request(dialect, request->method, Value::of(request->args),
@@ -245,9 +268,9 @@ bool write_packet(Dialect dialect, const Packet& packet, Buffer& out) {
     ok = ok && write_response(dialect, response->call_id, response->response, response->error,
                               response->is_stream, response->is_end, out);
   }
-  ok = ok && map.member_unless_null("channel", packet.channel) &&
+  ok = ok && (!packet.channel || map.text("channel", *packet.channel)) &&
        map.member_unless_null("timestamp", packet.timestamp) &&
-       map.member_unless_null("correlation_id", packet.correlation_id);
+       (!packet.correlation_id || map.text("correlation_id", *packet.correlation_id));
   return ok && map.close();
 }
 
@@ -329,8 +352,8 @@ bool encode_data(Format format, PacketSource source, std::optional<std::string_v
   return encode(format, out, [&]<class Dialect>(Dialect) {
     if (!is_source(source)) return false;
     MapWriter<Dialect> map(out);
-    return map.member("source", number(source)) && map.member_unless_null("data", data) &&
-           map.member_unless_null("channel", channel) && map.close();
+    return map.number("source", number(source)) && map.member_unless_null("data", data) &&
+           (!channel || map.text("channel", *channel)) && map.close();
   });
 }
 
@@ -338,7 +361,7 @@ bool encode_request(Format format, std::string_view method, Payload args, Payloa
                     std::string_view call_id, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect dialect) {
     MapWriter<Dialect> map(out);
-    if (!map.member("source", number(PacketSource::rpc))) return false;
+    if (!map.number("source", number(PacketSource::rpc))) return false;
     map.key("rpc");
     return write_request(dialect, method, args, kwargs, call_id, out) && map.close();
   });
@@ -348,7 +371,7 @@ bool encode_response(Format format, std::string_view call_id, Payload response,
                      std::optional<RpcErrorCode> error, bool is_stream, bool is_end, Buffer& out) {
   return encode(format, out, [&]<class Dialect>(Dialect dialect) {
     MapWriter<Dialect> map(out);
-    if (!map.member("source", number(PacketSource::rpc))) return false;
+    if (!map.number("source", number(PacketSource::rpc))) return false;
     map.key("rpc");
     return write_response(dialect, call_id, response, error, is_stream, is_end, out) && map.close();
   });

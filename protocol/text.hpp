@@ -18,14 +18,22 @@ inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
 
 /// Whether every byte is below 0x80.
 inline bool is_ascii(std::string_view text) noexcept {
+  const auto word = [&]<class Word>(std::size_t at, Word) {
+    Word value;
+    std::memcpy(&value, text.data() + at, sizeof value);
+    return std::uint64_t{value};
+  };
   std::uint64_t seen = 0;
-  while (text.size() >= sizeof seen) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data(), sizeof word);
-    seen |= word;
-    text.remove_prefix(sizeof word);
+  // What is left at the end is part of a word that ends there.
+  const std::size_t size = text.size();
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) seen |= word(at, std::uint64_t{});
+    seen |= word(size - 8, std::uint64_t{});
+  } else if (size >= 4) {
+    seen = word(0, std::uint32_t{}) | word(size - 4, std::uint32_t{});
+  } else {
+    for (const char c : text) seen |= static_cast<unsigned char>(c);
   }
-  for (const char c : text) seen |= static_cast<unsigned char>(c);
   return (seen & 0x8080808080808080U) == 0;
 }
 

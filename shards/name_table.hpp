@@ -3,9 +3,9 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -28,7 +28,10 @@ class NameTable {
   T* find(std::string_view name, std::uint64_t hash) const noexcept {
     if (size_ == 0) return nullptr;
     for (std::size_t i = hash & mask(); slots_[i].item != nullptr; i = (i + 1) & mask()) {
-      if (slots_[i].hash == hash && is_same(slots_[i].item->name(), name)) return slots_[i].item;
+      // Not by `==`: that is not inlined, and finds out which of two names comes first.
+      if (slots_[i].hash == hash && std::ranges::equal(slots_[i].item->name(), name)) {
+        return slots_[i].item;
+      }
     }
     return nullptr;
   }
@@ -68,10 +71,6 @@ class NameTable {
     T* item = nullptr;
   };
 
-  // Not by `==`, which is not inlined, and finds out which of them comes first.
-  static bool is_same(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-  }
   std::size_t mask() const noexcept { return slots_.size() - 1; }
 
   void place(Slot slot) noexcept {

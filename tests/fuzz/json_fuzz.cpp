@@ -1,5 +1,5 @@
 // What the JSON reader accepts is written, read and written again: the text stays the same, and the
-// values are equal.
+// values are equal; so they are in the text that they came in.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,13 +37,16 @@ void write(const Value& value, protocol::Buffer& out) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Document first, second;
-  protocol::Buffer once, twice;
+  Document first, second, third;
+  protocol::Buffer as_it_came, once, twice;
   if (!read(std::as_bytes(std::span(data, size)), first)) return 0;
-  write(first.root(), once);
-  if (!read(once.span(), second)) std::abort();
+  write(first.root(), as_it_came);
+  if (!read(as_it_came.span(), second)) std::abort();
   if (!(first.root() == second.root())) std::abort();
-  write(second.root(), twice);
+  write(clone(first.root()).root(), once);
+  if (!read(once.span(), third)) std::abort();
+  if (!(first.root() == third.root())) std::abort();
+  write(clone(third.root()).root(), twice);
   if (once.text() != twice.text()) std::abort();
   return 0;
 }

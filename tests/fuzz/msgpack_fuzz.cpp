@@ -1,4 +1,5 @@
-// What the msgpack reader accepts is written, read and written again: the bytes stay the same.
+// What the msgpack reader accepts is written, read and written again: the bytes stay the same. The
+// reader of messages that are all right and the one that says what is wrong with others agree.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +17,21 @@ using namespace webshocket;
 
 namespace {
 
+void check_readers(std::span<const std::byte> message) {
+  Document first, second;
+  detail::DocumentBuilder one(first, detail::DocumentBuilder::Strings::borrow);
+  detail::DocumentBuilder other(second, detail::DocumentBuilder::Strings::borrow);
+  std::string_view why;
+  const bool is_read = protocol::read_well_formed_msgpack(message, {}, one);
+  if (protocol::judge_msgpack(message, {}, other, why) != is_read) std::abort();
+  if (!is_read) return;
+  if (!one.finish() || !other.finish()) std::abort();
+  if (to_string(first.root()) != to_string(second.root())) std::abort();
+}
+
 bool read(std::span<const std::byte> message, Document& document) {
-  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+  // Copied, or it would leave in the bytes that it came in.
+  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::copy);
   std::string_view why;
   if (!protocol::read_msgpack(message, {}, builder, why)) {
     if (why.empty()) std::abort();
@@ -38,6 +52,7 @@ void write(const Value& value, protocol::Buffer& out) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Document first, second;
   protocol::Buffer once, twice;
+  check_readers(std::as_bytes(std::span(data, size)));
   if (!read(std::as_bytes(std::span(data, size)), first)) return 0;
   write(first.root(), once);
   // Shortest forms only.
@@ -45,5 +60,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!read(once.span(), second)) std::abort();
   write(second.root(), twice);
   if (once.text() != twice.text()) std::abort();
+  // And in the bytes that it came in.
+  Document borrowed, again;
+  protocol::Buffer as_it_came;
+  detail::DocumentBuilder builder(borrowed, detail::DocumentBuilder::Strings::borrow);
+  if (!protocol::read_well_formed_msgpack(std::as_bytes(std::span(data, size)), {}, builder) ||
+      !builder.finish()) {
+    std::abort();
+  }
+  write(borrowed.root(), as_it_came);
+  if (!read(as_it_came.span(), again)) std::abort();
+  if (to_string(again.root()) != to_string(first.root())) std::abort();
   return 0;
 }

@@ -203,6 +203,35 @@ TEST_CASE("json: strings without escapes stay where they are") {
   CHECK(document.root()["b"].string() == "esc\naped");
 }
 
+TEST_CASE("json: an array or an object leaves in the text that it came in") {
+  const auto sent = [](std::string_view text, auto&& payload_of) {
+    Document document;
+    detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+    std::string_view why;
+    REQUIRE(protocol::read_json(std::as_bytes(std::span(text)), {.depth = 0}, builder, why));
+    REQUIRE(builder.finish());
+    return to_json(payload_of(document.root()));
+  };
+  const auto itself = [](const Value& value) { return value; };
+  CHECK(sent(R"( [ 1e2, "\u0061" ] )", itself) == R"([ 1e2, "\u0061" ])");
+  CHECK(sent(R"({"a" : { "b" :[ ] } })", itself) == R"({"a" : { "b" :[ ] } })");
+  CHECK(sent(R"({"a" : [ 1.50 ] })", [](const Value& value) { return value["a"]; }) == "[ 1.50 ]");
+  CHECK(sent("[1e2]", [](const Value& value) {
+          return std::vector{value, value};
+        }) == "[[1e2],[1e2]]");
+  CHECK(sent("[1e2]", [](const Value& value) { return value[0]; }) == "100.0");
+  CHECK(sent("[ ]", itself) == "[]");
+  CHECK(sent("[1e2]", [](const Value& value) { return clone(value); }) == "[100.0]");
+  CHECK(sent(R"([[ 1], {"a": 1, "a": 2}])", itself) == R"([[ 1],{"a":2}])");
+  const auto in_array = [](const Value& value) { return std::vector{value}; };
+  const auto nested = [](int depth) {
+    return repeat("[", static_cast<std::size_t>(depth)) + " 1" +
+           repeat("]", static_cast<std::size_t>(depth));
+  };
+  CHECK(sent(nested(1023), in_array) == "[" + nested(1023) + "]");
+  CHECK_THROWS_AS(sent(nested(1024), in_array), PacketError);
+}
+
 TEST_CASE("json: limits") {
   CHECK(refusal(repeat("[", 100'000)) == "nested too deep");
   CHECK(refusal(repeat("{\"a\":", 100'000)) == "nested too deep");

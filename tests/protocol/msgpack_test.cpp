@@ -18,8 +18,18 @@ std::string refusal(std::span<const std::byte> message, const DecodeLimits& limi
   Document document;
   detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
   std::string_view why;
-  if (protocol::read_msgpack(exact.span(), limits, builder, why)) {
+  const bool is_read = protocol::read_msgpack(exact.span(), limits, builder, why);
+  // Of the two readers one would hide what the other gets wrong.
+  Document judged;
+  detail::DocumentBuilder judged_builder(judged, detail::DocumentBuilder::Strings::borrow);
+  std::string_view verdict;
+  CHECK(protocol::judge_msgpack(exact.span(), limits, judged_builder, verdict) == is_read);
+  builder.restart();
+  CHECK(protocol::read_well_formed_msgpack(exact.span(), limits, builder) == is_read);
+  if (is_read) {
     CHECK(builder.finish());
+    CHECK(judged_builder.finish());
+    CHECK(to_string(document.root()) == to_string(judged.root()));
     return "";
   }
   CHECK_FALSE(why.empty());
@@ -217,6 +227,56 @@ TEST_CASE("msgpack: a length that is announced costs nothing") {
     CAPTURE(header);
     CHECK(refusal(header) == "the message ends within a value");
   }
+}
+
+TEST_CASE("msgpack: an array or a map leaves in the bytes that it came in") {
+  const auto sent = [](std::string_view digits, auto&& payload_of) {
+    const Bytes message = hex(digits);
+    Document document;
+    detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+    std::string_view why;
+    REQUIRE(protocol::read_msgpack(message, {.depth = 0}, builder, why));
+    REQUIRE(builder.finish());
+    return to_hex(to_msgpack(payload_of(document.root())));
+  };
+  const auto itself = [](const Value& value) { return value; };
+  CHECK(sent("92cc05d90161", itself) == "92cc05d90161");
+  CHECK(sent("dc0001ca3fc00000", itself) == "dc0001ca3fc00000");
+  CHECK(sent("de0001a161dd00000001cc05", itself) == "de0001a161dd00000001cc05");
+  CHECK(sent("81a161dd00000001cc05", [](const Value& value) { return value["a"]; }) ==
+        "dd00000001cc05");
+  CHECK(sent("91cc05", [](const Value& value) {
+          return std::vector{value, value};
+        }) == "9291cc0591cc05");
+  CHECK(sent("91cc05", [](const Value& value) { return value[0]; }) == "05");
+  CHECK(sent("dc0000", itself) == "90");
+  CHECK(sent("91cc05", [](const Value& value) { return clone(value); }) == "9105");
+  // Who gets it might not take the last of equal keys for the one that counts.
+  CHECK(sent("82a161cc01a161cc02", itself) == "81a16102");
+  CHECK(sent("9292cc05cc0682a161cc01a161cc02", itself) == "9292cc05cc0681a16102");
+  // As deep as any other value may be.
+  const auto in_array = [](const Value& value) { return std::vector{value}; };
+  CHECK(sent(repeat("91", 1023) + "cc05", in_array) == repeat("91", 1024) + "cc05");
+  CHECK_THROWS_AS(sent(repeat("91", 1024) + "cc05", in_array), PacketError);
+  CHECK(sent(repeat("91", 1024) + "cc05", itself) == repeat("91", 1024) + "cc05");
+}
+
+TEST_CASE("msgpack: what came in leaves in another format as any other value") {
+  const Bytes message = hex("92cc05d90161");
+  Document document;
+  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+  std::string_view why;
+  REQUIRE(protocol::read_msgpack(message, {}, builder, why));
+  REQUIRE(builder.finish());
+  CHECK(to_json(document) == R"([5,"a"])");
+  // Nor where no array may stand.
+  protocol::Buffer out;
+  protocol::MsgpackWriter writer(out);
+  writer.begin_map(1);
+  document.root().write(writer);
+  writer.null();
+  writer.end_map();
+  CHECK_FALSE(writer.complete());
 }
 
 TEST_CASE("msgpack: writing what is not one value") {

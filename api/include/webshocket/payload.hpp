@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <webshocket/types.hpp>
+
 namespace webshocket {
 
 /// The events of a value, in the order in which they stand on the wire. Encoders are Sinks;
@@ -37,6 +39,12 @@ class Sink {
   virtual void end_array() = 0;
   virtual void begin_map(std::size_t size) = 0;
   virtual void end_map() = 0;
+  /// A decoded array or map in the bytes that it came in, `height` levels of them (1: nothing but
+  /// scalars in it). True: they are taken as they are, as a sink of that very format may do. False:
+  /// the events follow.
+  virtual bool take_encoded(Format, std::span<const std::byte> /*bytes*/, std::size_t /*height*/) {
+    return false;
+  }
 
  protected:
   ~Sink() = default;

@@ -15,6 +15,10 @@
 
 namespace webshocket {
 
+namespace detail {
+class DocumentBuilder;
+}
+
 /// One value of a decoded message: sixteen bytes, copied freely, owning nothing.
 ///
 /// It points into the message that it came from and is valid until the handler that got it returns;
@@ -89,13 +93,28 @@ class Value {
   template <class T>
   T as() const;
 
-  /// Tells itself to a sink: a Value can be sent.
+  /// Tells itself to a sink: a Value can be sent. An array or a map that came in in the format that
+  /// it leaves in is sent in the bytes that it came in.
   void write(Sink& sink) const;
 
   /// Equal in type and content; numbers by value across integer and real, maps in any order.
   friend bool operator==(const Value& left, const Value& right) noexcept;
 
  private:
+  friend class detail::DocumentBuilder;
+
+  /// What an array or a map came in: lies in front of its parts if `has_origin_`.
+  struct Origin {
+    const std::byte* data;
+    std::uint32_t size;
+    std::uint16_t height;
+    Format format;
+  };
+  const Origin& origin() const noexcept { return static_cast<const Origin*>(parts())[-1]; }
+  const void* parts() const noexcept {
+    return type_ == Type::map ? static_cast<const void*>(members_) : elements_;
+  }
+
   union {
     bool boolean_;
     std::int64_t integer_;
@@ -109,6 +128,7 @@ class Value {
   std::uint32_t size_ = 0;
   Type type_ = Type::null;
   std::int8_t ext_type_ = 0;
+  bool has_origin_ = false;
 };
 
 /// A key (any scalar) and its value.
