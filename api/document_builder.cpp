@@ -154,8 +154,7 @@ void DocumentBuilder::end_map_at(const std::byte* bytes_end, Format format) {
   }
   const std::size_t kept =
       count <= kFewMembers ? copy_few(flat, members) : copy_many(flat, members, arena());
-  // Who gets it might take another one of those for the one that counts.
-  if (kept != count && frame_ != kNoFrame) frame().begin = nullptr;
+  if (kept != count) forget_bytes();
   end(Value::of(std::span<const Value::Member>(members.first(kept))), bytes_end, format);
 }
 
@@ -192,10 +191,6 @@ void DocumentBuilder::open(bool map, const std::byte* begin) {
   void* const below = place();
   ::new (below) Frame{copy_ ? nullptr : begin, frame_, 0, map};
   frame_ = static_cast<std::uint32_t>(size_ - 1);
-}
-
-DocumentBuilder::Frame& DocumentBuilder::frame() noexcept {
-  return *std::launder(reinterpret_cast<Frame*>(stack_ + frame_));
 }
 
 std::span<const Value> DocumentBuilder::close(bool map) {

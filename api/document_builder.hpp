@@ -54,12 +54,18 @@ class DocumentBuilder final : public Sink {
   void end_map() override;
 
   // By decoders, of containers that begin and end there in a message of that format. If strings are
-  // borrowed from it the containers can be sent again as they came, unless that is not what they
-  // are now: of members with equal keys only one is left.
+  // borrowed from it, containers can leave in the bytes that they came in, unless what they are now
+  // would be written otherwise: as of members with equal keys only one is left.
   void begin_array_at(const std::byte* begin) { open(false, begin); }
   void end_array_at(const std::byte* end, Format format);
   void begin_map_at(const std::byte* begin) { open(true, begin); }
   void end_map_at(const std::byte* end, Format format);
+
+  /// A part of the innermost open container, or what stands between them, would be written
+  /// otherwise than it came in.
+  void forget_bytes() noexcept {
+    if (frame_ != kNoFrame) frame().begin = nullptr;
+  }
 
   /// As if nothing had been told.
   void restart() noexcept;
@@ -70,7 +76,7 @@ class DocumentBuilder final : public Sink {
 
   /// Stands below the elements of an open container, and remembers the one around it.
   struct Frame {
-    const std::byte* begin;  ///< of its bytes; nullptr: not known, or they are not what it is
+    const std::byte* begin;  ///< of its bytes; nullptr: not known, or not what would be written
     std::uint32_t around;
     std::uint16_t height;  ///< levels of containers inside
     bool is_map;
@@ -107,6 +113,10 @@ class DocumentBuilder final : public Sink {
   std::uint32_t frame_ = kNoFrame;  ///< of the innermost open container
   std::size_t depth_ = 0;
 };
+
+inline DocumentBuilder::Frame& DocumentBuilder::frame() noexcept {
+  return *std::launder(reinterpret_cast<Frame*>(stack_ + frame_));
+}
 
 inline void DocumentBuilder::string(std::string_view text) {
   if (copy_ || text.size() > kLargest) return string_slow(text);

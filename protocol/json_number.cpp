@@ -92,6 +92,20 @@ std::string_view write_real(double value, std::span<char, kRealRoom> room) noexc
   return {room.data(), static_cast<std::size_t>(out - room.data())};
 }
 
+bool is_spelled_shortest(std::string_view text) noexcept {
+  if (text.front() == '-') text.remove_prefix(1);
+  const std::size_t point = text.find('.');
+  if (point == std::string_view::npos || text.find_first_of("eE") != std::string_view::npos) {
+    return false;
+  }
+  // Of so many digits each number is another double: so none but these spell it.
+  if (text.size() - 1 > std::numeric_limits<double>::digits10) return false;
+  const std::string_view fraction = text.substr(point + 1);
+  if (fraction == "0") return true;
+  if (fraction.back() == '0') return false;
+  return text.front() != '0' || fraction.find_first_not_of('0') <= kMostLeadingZeros;
+}
+
 bool read_real(std::string_view text, double& value) noexcept {
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec == std::errc()) return std::isfinite(value);

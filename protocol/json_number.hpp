@@ -14,6 +14,10 @@ inline constexpr std::size_t kRealRoom = 32;
 /// infinities are "null".
 std::string_view write_real(double value, std::span<char, kRealRoom> room) noexcept;
 
+/// Whether `write_real` spells a number that follows JSON's grammar just so. False of some that it
+/// does, as it is cheaper to know: those with an exponent, or of more than 15 digits.
+bool is_spelled_shortest(std::string_view text) noexcept;
+
 /// Reads a number that follows JSON's grammar. Exact; too small becomes zero, false if too large.
 bool read_real(std::string_view text, double& value) noexcept;
 

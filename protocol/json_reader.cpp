@@ -81,15 +81,25 @@ class Stream {
  public:
   using Ch = char;
 
-  Stream(std::span<const std::byte> message, detail::Arena& arena) noexcept
+  Stream(std::span<const std::byte> message, detail::DocumentBuilder& builder) noexcept
       : begin_(reinterpret_cast<const char*>(message.data())),
         at_(begin_),
         end_(begin_ + message.size()),
-        arena_(arena) {}
+        builder_(builder) {}
 
   Ch Peek() const noexcept { return at_ != end_ ? *at_ : '\0'; }
   Ch Take() noexcept { return at_ != end_ ? *at_++ : '\0'; }
   std::size_t Tell() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+
+  void skip_whitespace() noexcept {
+    const auto is_at_space = [this] {
+      return at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t');
+    };
+    if (!is_at_space()) return;
+    do ++at_;
+    while (is_at_space());
+    builder_.forget_bytes();
+  }
 
   Ch* PutBegin() noexcept {
     start_ = at_;
@@ -134,18 +144,30 @@ class Stream {
     const char* quote = at_;
     while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
     const auto room = static_cast<std::size_t>(quote - start_) + 4;
-    copy_ = reinterpret_cast<char*>(arena_.allocate(room, 1));
+    copy_ = reinterpret_cast<char*>(builder_.arena().allocate(room, 1));
     std::memcpy(copy_, start_, size_);
   }
 
   const char* const begin_;
   const char* at_;
   const char* const end_;
-  detail::Arena& arena_;
+  detail::DocumentBuilder& builder_;
   const char* start_ = nullptr;  ///< of the string that is being put
   char* copy_ = nullptr;         ///< where it is put, if not where it stands
   std::size_t size_ = 0;         ///< characters put so far
 };
+
+}  // namespace
+}  // namespace webshocket::protocol
+
+/// Its own looks at each character twice.
+template <>
+inline void rapidjson::SkipWhitespace(webshocket::protocol::Stream& stream) {
+  stream.skip_whitespace();
+}
+
+namespace webshocket::protocol {
+namespace {
 
 /// RapidJSON's events to ours. A false stops the parser.
 class SaxHandler {
@@ -174,6 +196,7 @@ class SaxHandler {
     if (text.find_first_of(".eE") == std::string_view::npos && integer(text)) return true;
     double value = 0;
     if (!read_real(text, value)) return stop("a number is too large");
+    if (!is_spelled_shortest(text)) builder_.forget_bytes();
     builder_.real(value);
     return true;
   }
@@ -181,7 +204,10 @@ class SaxHandler {
     if (!take()) return false;
     const std::string_view text = stream_.string();
     // The message is UTF-8, so only \u can make something else: half a surrogate pair.
-    if (stream_.string_was_copied() && !is_text(text)) return stop("half a surrogate pair");
+    if (stream_.string_was_copied()) {
+      if (!is_text(text)) return stop("half a surrogate pair");
+      builder_.forget_bytes();
+    }
     builder_.string(text);
     return true;
   }
@@ -232,6 +258,7 @@ class SaxHandler {
     if (text.front() == '-') {
       std::int64_t value = 0;
       if (!convert(text, value)) return false;
+      if (value == 0) builder_.forget_bytes();
       builder_.integer(value);
     } else {
       std::uint64_t value = 0;
@@ -277,7 +304,7 @@ bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
                               rapidjson::kParseNumbersAsStringsFlag;
   rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, OnTheStack> reader;
-  Stream stream(message, builder.arena());
+  Stream stream(message, builder);
   SaxHandler handler(stream, builder, limits);
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
   // A NUL looks to the parser like the end.

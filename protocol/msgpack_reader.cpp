@@ -54,7 +54,7 @@ class Reader {
   };
 
   bool value(unsigned first, const std::byte* begin) {
-    if (first <= 0x7F || first >= 0xE0) return integer(static_cast<std::int8_t>(first));
+    if (first <= 0x7F || first >= 0xE0) return add(static_cast<std::int8_t>(first));
     if (first >= 0xA0 && first <= 0xBF) return string(first & 0x1FU);
     if (first <= 0x8F) return open(begin, true, first & 0x0FU);
     if (first <= 0x9F) return open(begin, false, first & 0x0FU);
@@ -67,37 +67,37 @@ class Reader {
         builder_.boolean(first == 0xC3);
         return true;
       case 0xC4:
-        return sized<std::uint8_t>(&Reader::binary);
+        return sized<std::uint8_t>(&Reader::binary, 0);
       case 0xC5:
-        return sized<std::uint16_t>(&Reader::binary);
+        return sized<std::uint16_t>(&Reader::binary, 0x100);
       case 0xC6:
-        return sized<std::uint32_t>(&Reader::binary);
+        return sized<std::uint32_t>(&Reader::binary, 0x10000);
       case 0xC7:
-        return sized<std::uint8_t>(&Reader::ext);
+        return sized<std::uint8_t>(&Reader::ext_of_any_size, 0);
       case 0xC8:
-        return sized<std::uint16_t>(&Reader::ext);
+        return sized<std::uint16_t>(&Reader::ext_of_any_size, 0x100);
       case 0xC9:
-        return sized<std::uint32_t>(&Reader::ext);
+        return sized<std::uint32_t>(&Reader::ext_of_any_size, 0x10000);
       case 0xCA:
         return real<float, std::uint32_t>();
       case 0xCB:
         return real<double, std::uint64_t>();
       case 0xCC:
-        return integer<std::uint8_t>();
+        return integer<std::uint8_t>(0x80);
       case 0xCD:
-        return integer<std::uint16_t>();
+        return integer<std::uint16_t>(0x100);
       case 0xCE:
-        return integer<std::uint32_t>();
+        return integer<std::uint32_t>(0x10000);
       case 0xCF:
-        return integer<std::uint64_t>();
+        return integer<std::uint64_t>(0x100000000);
       case 0xD0:
-        return integer<std::int8_t>();
+        return integer<std::int8_t>(-32);
       case 0xD1:
-        return integer<std::int16_t>();
+        return integer<std::int16_t>(-0x80);
       case 0xD2:
-        return integer<std::int32_t>();
+        return integer<std::int32_t>(-0x8000);
       case 0xD3:
-        return integer<std::int64_t>();
+        return integer<std::int64_t>(-0x80000000LL);
       case 0xD4:
       case 0xD5:
       case 0xD6:
@@ -105,19 +105,19 @@ class Reader {
       case 0xD8:
         return ext(std::size_t{1} << (first - 0xD4));
       case 0xD9:
-        return sized<std::uint8_t>(&Reader::string);
+        return sized<std::uint8_t>(&Reader::string, 32);
       case 0xDA:
-        return sized<std::uint16_t>(&Reader::string);
+        return sized<std::uint16_t>(&Reader::string, 0x100);
       case 0xDB:
-        return sized<std::uint32_t>(&Reader::string);
+        return sized<std::uint32_t>(&Reader::string, 0x10000);
       case 0xDC:
-        return opened<std::uint16_t>(begin, false);
+        return opened<std::uint16_t>(begin, false, 16);
       case 0xDD:
-        return opened<std::uint32_t>(begin, false);
+        return opened<std::uint32_t>(begin, false, 0x10000);
       case 0xDE:
-        return opened<std::uint16_t>(begin, true);
+        return opened<std::uint16_t>(begin, true, 16);
       case 0xDF:
-        return opened<std::uint32_t>(begin, true);
+        return opened<std::uint32_t>(begin, true, 0x10000);
       default:
         return false;
     }
@@ -138,13 +138,21 @@ class Reader {
     return true;
   }
 
+  /// Else it would be written otherwise.
+  void check_shortest(bool is_shortest) noexcept {
+    if (!is_shortest) builder_.forget_bytes();
+  }
+
+  /// Shorter forms go up to `bound`, or down to it.
   template <class Number>
-  bool integer() {
+  bool integer(Number bound) {
     Number value = 0;
-    return number(value) && integer(value);
+    if (!number(value)) return false;
+    check_shortest(std::is_signed_v<Number> ? value < bound : value >= bound);
+    return add(value);
   }
   template <class Number>
-  bool integer(Number value) {
+  bool add(Number value) {
     if constexpr (std::is_signed_v<Number>) {
       builder_.integer(value);
     } else {
@@ -156,15 +164,18 @@ class Reader {
   bool real() {
     Bits bits = 0;
     if (!number(bits)) return false;
+    check_shortest(sizeof(Real) == sizeof(double));
     builder_.real(static_cast<double>(std::bit_cast<Real>(bits)));
     return true;
   }
 
-  /// Of a size that is told first.
+  /// Of a size that is told first, and that a shorter form tells below `bound`.
   template <class Size>
-  bool sized(bool (Reader::*take)(std::size_t)) {
+  bool sized(bool (Reader::*take)(std::size_t), std::size_t bound) {
     Size size = 0;
-    return number(size) && (this->*take)(size);
+    if (!number(size)) return false;
+    check_shortest(size >= bound);
+    return (this->*take)(size);
   }
   const std::byte* skip(std::size_t size) noexcept {
     const std::byte* const begin = at_;
@@ -183,6 +194,10 @@ class Reader {
     builder_.binary({skip(size), size});
     return true;
   }
+  bool ext_of_any_size(std::size_t size) {
+    check_shortest(size > 16 || !std::has_single_bit(size));
+    return ext(size);
+  }
   bool ext(std::size_t size) {
     std::int8_t type = 0;
     if (!number(type) || size > rest()) return false;
@@ -191,9 +206,9 @@ class Reader {
   }
 
   template <class Size>
-  bool opened(const std::byte* begin, bool is_map) {
+  bool opened(const std::byte* begin, bool is_map, std::size_t bound) {
     Size size = 0;
-    return number(size) && open(begin, is_map, size);
+    return number(size) && open(size < bound ? nullptr : begin, is_map, size);
   }
   bool open(const std::byte* begin, bool is_map, std::size_t size) {
     // One more of a map than was taken is to come: this is a key.

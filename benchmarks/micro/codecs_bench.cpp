@@ -1,5 +1,5 @@
-// What packets cost to read and to write: an RPC request with two integers and its response, and a
-// line of a chat. Bytes per second are the encoded packet's; `bytes` is its size.
+// What packets cost to read, to write and to pass on: an RPC request with two integers and its
+// response, and a line of a chat. Bytes per second are the encoded packet's; `bytes` is its size.
 
 #include <benchmark/benchmark.h>
 
@@ -7,13 +7,16 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
 #include <webshocket/payload.hpp>
 #include <webshocket/value.hpp>
 
+#include "api/document_builder.hpp"
 #include "protocol/buffer.hpp"
+#include "protocol/msgpack.hpp"
 #include "protocol/packet_codec.hpp"
 
 using namespace webshocket;
@@ -95,5 +98,46 @@ BENCHMARK_CAPTURE(decode, request_msgpack, Format::msgpack, false);
 BENCHMARK_CAPTURE(decode, request_json, Format::json, false);
 BENCHMARK_CAPTURE(decode, chat_msgpack, Format::msgpack, true);
 BENCHMARK_CAPTURE(decode, chat_json, Format::json, true);
+
+/// Two readers of msgpack: one for what is well-formed, and one that says what is wrong.
+void read(benchmark::State& state, bool judges) {
+  Buffer bytes;
+  encode_one(Format::msgpack, false, bytes);
+  Document document;
+  for (auto _ : state) {
+    detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+    std::string_view why;
+    const bool is_read = judges ? judge_msgpack(bytes.span(), {}, builder, why)
+                                : read_well_formed_msgpack(bytes.span(), {}, builder);
+    if (!is_read || !builder.finish()) std::abort();
+    benchmark::DoNotOptimize(document.root());
+  }
+  finish(state, bytes.size());
+}
+BENCHMARK_CAPTURE(read, well_formed_msgpack, false);
+BENCHMARK_CAPTURE(read, judged_msgpack, true);
+
+/// Data that came in goes out again: in the bytes that it came in, if the format is the same and it
+/// is no copy.
+void relay(benchmark::State& state, Format from, Format to, bool copied) {
+  Buffer bytes, out;
+  encode_one(from, true, bytes);
+  Document document;
+  const Packet packet = decode_packet(from, bytes.span(), {}, document);
+  const Document copy = clone(packet.data);
+  const Value data = copied ? copy.root() : packet.data;
+  for (auto _ : state) {
+    out.clear();
+    if (!encode_data(to, PacketSource::channel, kChannel, data, out)) std::abort();
+    benchmark::DoNotOptimize(out.data());
+    benchmark::ClobberMemory();
+  }
+  finish(state, out.size());
+}
+BENCHMARK_CAPTURE(relay, msgpack, Format::msgpack, Format::msgpack, false);
+BENCHMARK_CAPTURE(relay, msgpack_copied, Format::msgpack, Format::msgpack, true);
+BENCHMARK_CAPTURE(relay, json, Format::json, Format::json, false);
+BENCHMARK_CAPTURE(relay, json_copied, Format::json, Format::json, true);
+BENCHMARK_CAPTURE(relay, msgpack_to_json, Format::msgpack, Format::json, false);
 
 }  // namespace

@@ -1,5 +1,5 @@
 // What the JSON reader accepts is written, read and written again: the text stays the same, and the
-// values are equal; so they are in the text that they came in.
+// values are equal.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,16 +37,17 @@ void write(const Value& value, protocol::Buffer& out) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Document first, second, third;
-  protocol::Buffer as_it_came, once, twice;
+  Document first, second;
+  protocol::Buffer once, twice, copied;
   if (!read(std::as_bytes(std::span(data, size)), first)) return 0;
-  write(first.root(), as_it_came);
-  if (!read(as_it_came.span(), second)) std::abort();
+  const Document copy = clone(first.root());
+  write(copy.root(), once);
+  if (!read(once.span(), second)) std::abort();
   if (!(first.root() == second.root())) std::abort();
-  write(clone(first.root()).root(), once);
-  if (!read(once.span(), third)) std::abort();
-  if (!(first.root() == third.root())) std::abort();
-  write(clone(third.root()).root(), twice);
+  write(clone(second.root()).root(), twice);
+  // By copying of it what can be copied.
+  write(first.root(), copied);
+  if (copied.text() != once.text()) std::abort();
   if (once.text() != twice.text()) std::abort();
   return 0;
 }

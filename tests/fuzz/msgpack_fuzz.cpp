@@ -30,7 +30,6 @@ void check_readers(std::span<const std::byte> message) {
 }
 
 bool read(std::span<const std::byte> message, Document& document) {
-  // Copied, or it would leave in the bytes that it came in.
   detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::copy);
   std::string_view why;
   if (!protocol::read_msgpack(message, {}, builder, why)) {
@@ -60,16 +59,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!read(once.span(), second)) std::abort();
   write(second.root(), twice);
   if (once.text() != twice.text()) std::abort();
-  // And in the bytes that it came in.
-  Document borrowed, again;
-  protocol::Buffer as_it_came;
+  // And by copying of it what can be copied.
+  Document borrowed;
+  protocol::Buffer copied;
   detail::DocumentBuilder builder(borrowed, detail::DocumentBuilder::Strings::borrow);
   if (!protocol::read_well_formed_msgpack(std::as_bytes(std::span(data, size)), {}, builder) ||
       !builder.finish()) {
     std::abort();
   }
-  write(borrowed.root(), as_it_came);
-  if (!read(as_it_came.span(), again)) std::abort();
-  if (to_string(again.root()) != to_string(first.root())) std::abort();
+  write(borrowed.root(), copied);
+  if (copied.text() != once.text()) std::abort();
   return 0;
 }

@@ -16,12 +16,17 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include <webshocket/packet.hpp>
 
 #include "api/document_builder.hpp"
 #include "protocol/buffer.hpp"
+#include "protocol/json.hpp"
+#include "protocol/msgpack.hpp"
 #include "protocol/packet_codec.hpp"
 
 namespace webshocket::test {
@@ -94,6 +99,62 @@ class Exact {
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_;
 };
+
+/// A writer, and how many arrays and maps it has copied.
+template <class Writer>
+class CountingWriter final : public Sink {
+ public:
+  explicit CountingWriter(protocol::Buffer& out) : writer_(out) {}
+  std::size_t copied() const { return copied_; }
+  bool complete() const { return writer_.complete(); }
+
+  void null() override { writer_.null(); }
+  void boolean(bool value) override { writer_.boolean(value); }
+  void integer(std::int64_t value) override { writer_.integer(value); }
+  void unsigned_integer(std::uint64_t value) override { writer_.unsigned_integer(value); }
+  void real(double value) override { writer_.real(value); }
+  void string(std::string_view text) override { writer_.string(text); }
+  void binary(std::span<const std::byte> bytes) override { writer_.binary(bytes); }
+  void ext(std::int8_t type, std::span<const std::byte> bytes) override {
+    writer_.ext(type, bytes);
+  }
+  void begin_array(std::size_t size) override { writer_.begin_array(size); }
+  void end_array() override { writer_.end_array(); }
+  void begin_map(std::size_t size) override { writer_.begin_map(size); }
+  void end_map() override { writer_.end_map(); }
+  bool take_encoded(Format format, std::span<const std::byte> bytes, std::size_t height) override {
+    if (!writer_.take_encoded(format, bytes, height)) return false;
+    ++copied_;
+    return true;
+  }
+
+ private:
+  Writer writer_;
+  std::size_t copied_ = 0;
+};
+
+/// Of a message that is one value: how many arrays and maps are copied when it is written again.
+/// Checks that it makes no difference.
+inline std::size_t what_is_copied(Format from, std::span<const std::byte> message, Format to) {
+  Document document;
+  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+  std::string_view why;
+  const auto read = from == Format::msgpack ? protocol::read_msgpack : protocol::read_json;
+  REQUIRE(read(message, {.depth = 0}, builder, why));
+  REQUIRE(builder.finish());
+  const auto write = [&]<class Writer>(std::type_identity<Writer>) {
+    protocol::Buffer out, of_copy;
+    CountingWriter<Writer> writer(out), other(of_copy);
+    document.root().write(writer);
+    clone(document.root()).root().write(other);
+    CHECK(writer.complete());
+    CHECK(out.text() == of_copy.text());
+    CHECK(other.copied() == 0);
+    return writer.copied();
+  };
+  return to == Format::msgpack ? write(std::type_identity<protocol::MsgpackWriter>())
+                               : write(std::type_identity<protocol::JsonWriter>());
+}
 
 /// Random values of every kind that the format holds.
 class RandomValue {

@@ -3,7 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <random>
+#include <string>
 
 #include "protocol/json_number.hpp"
 #include "tests/protocol/codec_support.hpp"
@@ -203,33 +206,76 @@ TEST_CASE("json: strings without escapes stay where they are") {
   CHECK(document.root()["b"].string() == "esc\naped");
 }
 
-TEST_CASE("json: an array or an object leaves in the text that it came in") {
-  const auto sent = [](std::string_view text, auto&& payload_of) {
-    Document document;
-    detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
-    std::string_view why;
-    REQUIRE(protocol::read_json(std::as_bytes(std::span(text)), {.depth = 0}, builder, why));
-    REQUIRE(builder.finish());
-    return to_json(payload_of(document.root()));
+TEST_CASE("json: an array or an object that would be written as it came in is copied") {
+  const auto copied = [](std::string_view text, Format to = Format::json) {
+    return what_is_copied(Format::json, bytes(text), to);
   };
-  const auto itself = [](const Value& value) { return value; };
-  CHECK(sent(R"( [ 1e2, "\u0061" ] )", itself) == R"([ 1e2, "\u0061" ])");
-  CHECK(sent(R"({"a" : { "b" :[ ] } })", itself) == R"({"a" : { "b" :[ ] } })");
-  CHECK(sent(R"({"a" : [ 1.50 ] })", [](const Value& value) { return value["a"]; }) == "[ 1.50 ]");
-  CHECK(sent("[1e2]", [](const Value& value) {
-          return std::vector{value, value};
-        }) == "[[1e2],[1e2]]");
-  CHECK(sent("[1e2]", [](const Value& value) { return value[0]; }) == "100.0");
-  CHECK(sent("[ ]", itself) == "[]");
-  CHECK(sent("[1e2]", [](const Value& value) { return clone(value); }) == "[100.0]");
-  CHECK(sent(R"([[ 1], {"a": 1, "a": 2}])", itself) == R"([[ 1],{"a":2}])");
-  const auto in_array = [](const Value& value) { return std::vector{value}; };
-  const auto nested = [](int depth) {
-    return repeat("[", static_cast<std::size_t>(depth)) + " 1" +
-           repeat("]", static_cast<std::size_t>(depth));
-  };
-  CHECK(sent(nested(1023), in_array) == "[" + nested(1023) + "]");
-  CHECK_THROWS_AS(sent(nested(1024), in_array), PacketError);
+  for (const auto same :
+       {"[null,true,false]", "[0,-1,18446744073709551615,-9223372036854775808]",
+        R"({"a":{"b":[1]},"c":[],"d":{}})", "[\"\xC3\xA9 \x7F /\"]", "[0.0,-0.0,1.0,100.0,-2.5]",
+        "[0.1,0.00001,123456789.12345,99999999999999.0]"}) {
+    CAPTURE(same);
+    CHECK(copied(same) == 1);
+    CHECK(copied(" " + std::string(same) + " ") == 1);
+  }
+  for (const auto other : {"[ 1]",
+                           "[1 ]",
+                           "[1, 2]",
+                           "[1 ,2]",
+                           "{\"a\": 1}",
+                           "{ \"a\":1}",
+                           "[ ]",
+                           "[1\n]",
+                           "[\t1]",
+                           R"(["\u0061"])",
+                           R"(["\n"])",
+                           R"({"\u0061":1})",
+                           "[-0]",
+                           "[1e3]",
+                           "[1E3]",
+                           "[1.50]",
+                           "[1.00]",
+                           "[-0.00]",
+                           "[0.000001]",
+                           "[0.3000000000000000444]",
+                           "[123456789012345678901]",
+                           R"({"a":1,"a":2})",
+                           "[]",
+                           "{}",
+                           "1"}) {
+    CAPTURE(other);
+    CHECK(copied(other) == 0);
+  }
+  CHECK(copied("[[1], {\"a\":1},[ 2]]") == 2);
+  CHECK(copied(R"([[1],{"a":1,"a":2}])") == 1);
+  CHECK(copied("[1]", Format::msgpack) == 0);
+  CHECK(copied(repeat("[", 1024) + "1" + repeat("]", 1024)) == 1);
+}
+
+TEST_CASE("json: how a real number is spelled is known without spelling it") {
+  std::mt19937_64 engine(11);
+  std::size_t same = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    // Of few digits, as people write them, and of many.
+    const int digits = static_cast<int>(engine() % 17) + 1;
+    std::string text = engine() % 2 == 0 ? "-" : "";
+    text += std::to_string(engine() % 2 == 0 ? 0 : engine() % 100'000) + ".";
+    for (int j = 0; j < digits; ++j) {
+      text += engine() % 3 == 0 ? '0' : static_cast<char>('0' + engine() % 10);
+    }
+    double value = 0;
+    REQUIRE(protocol::read_real(text, value));
+    char room[protocol::kRealRoom];
+    const bool is_same = protocol::write_real(value, room) == text;
+    CAPTURE(text);
+    if (protocol::is_spelled_shortest(text)) {
+      REQUIRE(is_same);
+      ++same;
+    } else if (text.size() <= 15) {
+      REQUIRE_FALSE(is_same);
+    }
+  }
+  CHECK(same > 20'000);
 }
 
 TEST_CASE("json: limits") {

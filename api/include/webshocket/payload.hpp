@@ -39,9 +39,9 @@ class Sink {
   virtual void end_array() = 0;
   virtual void begin_map(std::size_t size) = 0;
   virtual void end_map() = 0;
-  /// A decoded array or map in the bytes that it came in, `height` levels of them (1: nothing but
-  /// scalars in it). True: they are taken as they are, as a sink of that very format may do. False:
-  /// the events follow.
+  /// A decoded array or map in the bytes that it came in, which are those that a writer of the
+  /// format would make of its events; `height` levels of them (1: nothing but scalars in it). True:
+  /// they are taken. False: the events follow.
   virtual bool take_encoded(Format, std::span<const std::byte> /*bytes*/, std::size_t /*height*/) {
     return false;
   }

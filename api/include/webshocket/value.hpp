@@ -93,8 +93,8 @@ class Value {
   template <class T>
   T as() const;
 
-  /// Tells itself to a sink: a Value can be sent. An array or a map that came in in the format that
-  /// it leaves in is sent in the bytes that it came in.
+  /// Tells itself to a sink: a Value can be sent. An array or a map that leaves in the format that
+  /// it came in is not written again, but copied.
   void write(Sink& sink) const;
 
   /// Equal in type and content; numbers by value across integer and real, maps in any order.
