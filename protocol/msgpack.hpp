@@ -25,8 +25,8 @@ bool read_msgpack(std::span<const std::byte> message, const DecodeLimits& limits
 /// says no more than false, and the builder has to be restarted.
 bool read_well_formed_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
                               detail::DocumentBuilder& builder);
-/// The same by msgpack-cxx, which says why, takes half as long again, and does not tell where a value
-/// begins.
+/// The same by msgpack-cxx, which says why, takes half as long again, and does not tell where a
+/// value begins.
 bool judge_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
                    detail::DocumentBuilder& builder, std::string_view& why);
 

@@ -300,7 +300,8 @@ TEST_CASE("deliveries that lack memory cost their connections, and all of them a
     innocent.call("watch");
     const std::string text(20'000, 'x');
     for (const bool lasts : {false, true}) {
-      // How many there are differs from time to time, with what the sockets take: once is not enough.
+      // How many there are differs from time to time, with what the sockets take: once is not
+      // enough.
       int spared = 0;
       for (std::ptrdiff_t left = 0; spared < 5; ++left) {
         CAPTURE(lasts);
