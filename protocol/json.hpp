@@ -22,6 +22,14 @@ namespace webshocket::protocol {
 bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
                detail::DocumentBuilder& builder, std::string_view& why);
 
+/// The same, in one pass, for a message that is all right, as nearly all are: of any other one it
+/// says no more than false, and the builder has to be restarted.
+bool read_well_formed_json(std::span<const std::byte> message, const DecodeLimits& limits,
+                           detail::DocumentBuilder& builder);
+/// The same by RapidJSON, which says why, and does not tell where a value begins.
+bool judge_json(std::span<const std::byte> message, const DecodeLimits& limits,
+                detail::DocumentBuilder& builder, std::string_view& why);
+
 /// Appends one value without spaces. Binary data becomes base64, NaN and infinities null, keys of
 /// any type strings; text that is not UTF-8 is sent with U+FFFD in place of what is wrong. An ext
 /// value cannot be written.

@@ -9,10 +9,7 @@
 //
 // with spaces, tabs, carriage returns and newlines around values and punctuation.
 
-#include <rapidjson/reader.h>
-
 #include <array>
-#include <cassert>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -26,72 +23,46 @@
 namespace webshocket::protocol {
 namespace {
 
-/// Names the parser whose stack is the one below.
-struct OnTheStack {};
-
-}  // namespace
-}  // namespace webshocket::protocol
-
-/// Where the parser remembers what is open: two numbers per level, of which there are at most as
-/// many as the handler allows, and one that it refuses. RapidJSON's own stack allocates, and adds
-/// to a null pointer. Strings and numbers are not pushed in the mode that we use.
-template <>
-class rapidjson::internal::Stack<webshocket::protocol::OnTheStack> {
- public:
-  Stack(webshocket::protocol::OnTheStack*, std::size_t) noexcept {}
-
-  // NOLINTBEGIN(readability-identifier-naming): RapidJSON's names
-
-  void Clear() noexcept { size_ = 0; }
-  template <class T>
-  T* Push(std::size_t count = 1) noexcept {
-    T* const place = reinterpret_cast<T*>(bytes_.data() + size_);
-    size_ += count * sizeof(T);
-    assert(size_ <= bytes_.size());
-    return place;
-  }
-  template <class T>
-  T* Pop(std::size_t count) noexcept {
-    assert(size_ >= count * sizeof(T));
-    size_ -= count * sizeof(T);
-    return reinterpret_cast<T*>(bytes_.data() + size_);
-  }
-  template <class T>
-  T* Top() noexcept {
-    return reinterpret_cast<T*>(bytes_.data() + size_ - sizeof(T));
-  }
-  // NOLINTEND(readability-identifier-naming)
-
- private:
-  static constexpr std::size_t kLevels = webshocket::Sink::kMaxDepth + 1;
-
-  alignas(SizeType) std::array<std::byte, kLevels * 2 * sizeof(SizeType)> bytes_;
-  std::size_t size_ = 0;
-};
-
-namespace webshocket::protocol {
-namespace {
-
 constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
 
-/// RapidJSON's parser as it sees a message: a stream that it reads from, and, while it decodes a
-/// string, writes to. A string without escapes stays where it is; from the first escape on its
-/// characters go to the arena.
-class Stream {
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+class Reader {
  public:
-  using Ch = char;
+  Reader(std::string_view message, const DecodeLimits& limits,
+         detail::DocumentBuilder& builder) noexcept
+      : at_(message.data()), end_(at_ + message.size()), budget_(limits), builder_(builder) {}
 
-  Stream(std::span<const std::byte> message, detail::DocumentBuilder& builder) noexcept
-      : begin_(reinterpret_cast<const char*>(message.data())),
-        at_(begin_),
-        end_(begin_ + message.size()),
-        builder_(builder) {}
+  bool read() {
+    skip_space();
+    for (;;) {
+      bool has_ended = true;
+      if (!begin_value(has_ended)) return false;
+      while (has_ended) {
+        skip_space();
+        if (depth_ == 0) return at_ == end_;
+        if (next_is(',')) {
+          skip_space();
+          if (is_map() && !key()) return false;
+          has_ended = false;
+        } else if (!end_container()) {
+          return false;
+        }
+      }
+    }
+  }
 
-  Ch Peek() const noexcept { return at_ != end_ ? *at_ : '\0'; }
-  Ch Take() noexcept { return at_ != end_ ? *at_++ : '\0'; }
-  std::size_t Tell() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+ private:
+  bool is_map() const noexcept { return is_map_[depth_ - 1]; }
+  std::size_t rest() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  const std::byte* place() const noexcept { return reinterpret_cast<const std::byte*>(at_); }
 
-  void skip_whitespace() noexcept {
+  bool next_is(char c) noexcept {
+    if (at_ == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
+  }
+  void skip_space() noexcept {
     const auto is_at_space = [this] {
       return at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t');
     };
@@ -101,164 +72,115 @@ class Stream {
     builder_.forget_bytes();
   }
 
-  Ch* PutBegin() noexcept {
-    start_ = at_;
-    copy_ = nullptr;
-    size_ = 0;
-    // Also called behind a number, which nothing is put for.
-    if (at_[-1] == '"') {
-      // The parser need not see the characters that it would only pass on.
-      size_ = plain_run(at_, static_cast<std::size_t>(end_ - at_));
-      at_ += size_;
+  /// `has_ended`: it is whole, and not an array or an object whose first value comes next.
+  bool begin_value(bool& has_ended) {
+    if (at_ == end_ || !budget_.take()) return false;
+    switch (*at_) {
+      case '"':
+        ++at_;
+        return string();
+      case '{':
+        if (!budget_.descend()) return false;
+        builder_.begin_map_at(place());
+        is_map_[depth_++] = true;
+        ++at_;
+        skip_space();
+        if (at_ != end_ && *at_ == '}') return true;
+        has_ended = false;
+        return key();
+      case '[':
+        if (!budget_.descend()) return false;
+        builder_.begin_array_at(place());
+        is_map_[depth_++] = false;
+        ++at_;
+        skip_space();
+        has_ended = at_ != end_ && *at_ == ']';
+        return true;
+      case 'n':
+        if (!literal("null")) return false;
+        builder_.null();
+        return true;
+      case 't':
+        if (!literal("true")) return false;
+        builder_.boolean(true);
+        return true;
+      case 'f':
+        if (!literal("false")) return false;
+        builder_.boolean(false);
+        return true;
+      default:
+        return number();
     }
-    return nullptr;
   }
-  void Put(Ch c) {
-    if (copy_ == nullptr) {
-      if (at_ == start_ + size_ + 1) {
-        ++size_;
-        return;
+  bool end_container() {
+    if (!next_is(is_map() ? '}' : ']')) return false;
+    is_map() ? builder_.end_map_at(place(), Format::json)
+             : builder_.end_array_at(place(), Format::json);
+    budget_.ascend();
+    --depth_;
+    return true;
+  }
+  bool key() {
+    if (!next_is('"') || !budget_.take() || !string()) return false;
+    skip_space();
+    if (!next_is(':')) return false;
+    skip_space();
+    return true;
+  }
+
+  bool literal(std::string_view text) noexcept {
+    if (rest() < text.size() || std::memcmp(at_, text.data(), text.size()) != 0) return false;
+    at_ += text.size();
+    return true;
+  }
+
+  bool number() {
+    const char* const begin = at_;
+    next_is('-');
+    const char* const whole = at_;
+    std::uint64_t value = 0;
+    if (!next_is('0')) {
+      for (; at_ != end_ && is_digit(*at_); ++at_) {
+        value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');  // of 20 digits not the value
       }
-      leave_message();
+      if (at_ == whole) return false;
     }
-    copy_[size_++] = c;
-  }
-  std::size_t PutEnd(Ch*) const noexcept { return size_; }
-  void Flush() const noexcept {}
-
-  /// The string that was put last; the parser ends it with a NUL.
-  std::string_view string() const noexcept {
-    return {copy_ != nullptr ? copy_ : start_, size_ - 1};
-  }
-  bool string_was_copied() const noexcept { return copy_ != nullptr; }
-  /// The last `size` characters that were taken.
-  std::string_view taken(std::size_t size) const noexcept { return {at_ - size, size}; }
-  bool at_end() const noexcept { return at_ == end_; }
-  /// The bracket that the parser tells of.
-  const std::byte* at() const noexcept { return reinterpret_cast<const std::byte*>(at_); }
-
- private:
-  void leave_message() {
-    // Decoded, a string is never longer than it was: its end is where the next quote is that no
-    // backslash escapes.
-    const char* quote = at_;
-    while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
-    const auto room = static_cast<std::size_t>(quote - start_) + 4;
-    copy_ = reinterpret_cast<char*>(builder_.arena().allocate(room, 1));
-    std::memcpy(copy_, start_, size_);
-  }
-
-  const char* const begin_;
-  const char* at_;
-  const char* const end_;
-  detail::DocumentBuilder& builder_;
-  const char* start_ = nullptr;  ///< of the string that is being put
-  char* copy_ = nullptr;         ///< where it is put, if not where it stands
-  std::size_t size_ = 0;         ///< characters put so far
-};
-
-}  // namespace
-}  // namespace webshocket::protocol
-
-/// Its own looks at each character twice.
-template <>
-inline void rapidjson::SkipWhitespace(webshocket::protocol::Stream& stream) {
-  stream.skip_whitespace();
-}
-
-namespace webshocket::protocol {
-namespace {
-
-/// RapidJSON's events to ours. A false stops the parser.
-class SaxHandler {
- public:
-  using Ch = char;
-
-  SaxHandler(const Stream& stream, detail::DocumentBuilder& builder, const DecodeLimits& limits)
-      : stream_(stream), builder_(builder), budget_(limits) {}
-  std::string_view why() const noexcept { return why_; }
-
-  bool Null() {
-    if (!take()) return false;
-    builder_.null();
-    return true;
-  }
-  bool Bool(bool value) {
-    if (!take()) return false;
-    builder_.boolean(value);
-    return true;
-  }
-  bool RawNumber(const char*, rapidjson::SizeType size, bool) {
-    if (!take()) return false;
-    // RapidJSON 1.1.0 has checked the grammar; its own conversion overflows on some exponents
-    // (CVE-2024-38517) and is not always exact.
-    const std::string_view text = stream_.taken(size);
-    if (text.find_first_of(".eE") == std::string_view::npos && integer(text)) return true;
-    double value = 0;
-    if (!read_real(text, value)) return stop("a number is too large");
-    if (!is_spelled_shortest(text)) builder_.forget_bytes();
-    builder_.real(value);
-    return true;
-  }
-  bool String(const char*, rapidjson::SizeType, bool) {
-    if (!take()) return false;
-    const std::string_view text = stream_.string();
-    // The message is UTF-8, so only \u can make something else: half a surrogate pair.
-    if (stream_.string_was_copied()) {
-      if (!is_text(text)) return stop("half a surrogate pair");
-      builder_.forget_bytes();
+    const auto digits = static_cast<std::size_t>(at_ - whole);
+    bool is_whole = true;
+    if (next_is('.')) {
+      is_whole = false;
+      if (!skip_digits()) return false;
     }
-    builder_.string(text);
-    return true;
+    if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
+      is_whole = false;
+      ++at_;
+      if (!next_is('+')) next_is('-');
+      if (!skip_digits()) return false;
+    }
+    const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
+    if (!is_whole) return real(text);
+    if (digits <= std::numeric_limits<std::int64_t>::digits10) {
+      const bool is_negative = begin != whole;
+      if (is_negative && value == 0) builder_.forget_bytes();
+      const auto as_signed = static_cast<std::int64_t>(value);
+      builder_.integer(is_negative ? -as_signed : as_signed);
+      return true;
+    }
+    return long_integer(text) || real(text);
   }
-  bool Key(const char* text, rapidjson::SizeType size, bool copy) {
-    return String(text, size, copy);
+  bool skip_digits() noexcept {
+    const char* const begin = at_;
+    while (at_ != end_ && is_digit(*at_)) ++at_;
+    return at_ != begin;
   }
-  bool StartObject() {
-    if (!open()) return false;
-    builder_.begin_map_at(stream_.at());
-    return true;
-  }
-  bool EndObject(rapidjson::SizeType) {
-    builder_.end_map_at(stream_.at() + 1, Format::json);
-    budget_.ascend();
-    return true;
-  }
-  bool StartArray() {
-    if (!open()) return false;
-    builder_.begin_array_at(stream_.at());
-    return true;
-  }
-  bool EndArray(rapidjson::SizeType) {
-    builder_.end_array_at(stream_.at() + 1, Format::json);
-    budget_.ascend();
-    return true;
-  }
-  // With numbers passed as text, the parser never calls these.
-  bool Int(int) noexcept { return false; }
-  bool Uint(unsigned) noexcept { return false; }
-  bool Int64(std::int64_t) noexcept { return false; }
-  bool Uint64(std::uint64_t) noexcept { return false; }
-  bool Double(double) noexcept { return false; }
-
- private:
-  bool stop(std::string_view why) noexcept {
-    why_ = why;
-    return false;
-  }
-  bool take() noexcept { return budget_.take() || stop(kTooMany); }
-  bool open() noexcept { return take() && (budget_.descend() || stop(kTooDeep)); }
-
   template <class Integer>
   static bool convert(std::string_view text, Integer& value) noexcept {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc();
+    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
   }
-  bool integer(std::string_view text) {
+  bool long_integer(std::string_view text) {
     if (text.front() == '-') {
       std::int64_t value = 0;
       if (!convert(text, value)) return false;
-      if (value == 0) builder_.forget_bytes();
       builder_.integer(value);
     } else {
       std::uint64_t value = 0;
@@ -267,52 +189,136 @@ class SaxHandler {
     }
     return true;
   }
-
-  const Stream& stream_;
-  detail::DocumentBuilder& builder_;
-  DecodeBudget budget_;
-  std::string_view why_;
-};
-
-std::string_view explain(rapidjson::ParseErrorCode code) noexcept {
-  switch (code) {
-    case rapidjson::kParseErrorDocumentEmpty:
-      return "the message is empty";
-    case rapidjson::kParseErrorDocumentRootNotSingular:
-      return "text after the value";
-    case rapidjson::kParseErrorNumberTooBig:
-      return "a number is too large";
-    case rapidjson::kParseErrorStringUnicodeSurrogateInvalid:
-      return "half a surrogate pair";
-    default:
-      return "not JSON";
+  bool real(std::string_view text) {
+    double value = 0;
+    if (!read_real(text, value)) return false;
+    if (!is_spelled_shortest(text)) builder_.forget_bytes();
+    builder_.real(value);
+    return true;
   }
-}
+
+  /// Behind its first quote. Without escapes it stays where it is.
+  bool string() {
+    const char* const begin = at_;
+    const std::size_t run = plain_run(at_, rest());
+    at_ += run;
+    if (next_is('"')) {
+      builder_.string({begin, run});
+      return true;
+    }
+    return at_ != end_ && *at_ == '\\' && escaped_string(begin);
+  }
+  // Not inlined into what most strings run through.
+  [[gnu::noinline]] bool escaped_string(const char* begin) {
+    // Decoded, it is never longer than it was: its end is where the next quote is that no backslash
+    // escapes.
+    const char* quote = at_;
+    while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
+    auto* const copy = reinterpret_cast<char*>(
+        builder_.arena().allocate(static_cast<std::size_t>(quote - begin), 1));
+    char* out = copy;
+    for (const char* from = begin;; from = at_) {
+      at_ = from + plain_run(from, static_cast<std::size_t>(end_ - from));
+      std::memcpy(out, from, static_cast<std::size_t>(at_ - from));
+      out += at_ - from;
+      if (next_is('"')) break;
+      if (!next_is('\\') || !escape(out)) return false;
+    }
+    builder_.forget_bytes();
+    builder_.string({copy, static_cast<std::size_t>(out - copy)});
+    return true;
+  }
+  /// Behind the backslash.
+  bool escape(char*& out) noexcept {
+    if (at_ == end_) return false;
+    switch (*at_++) {
+      case '"':
+        *out++ = '"';
+        return true;
+      case '\\':
+        *out++ = '\\';
+        return true;
+      case '/':
+        *out++ = '/';
+        return true;
+      case 'b':
+        *out++ = '\b';
+        return true;
+      case 'f':
+        *out++ = '\f';
+        return true;
+      case 'n':
+        *out++ = '\n';
+        return true;
+      case 'r':
+        *out++ = '\r';
+        return true;
+      case 't':
+        *out++ = '\t';
+        return true;
+      case 'u':
+        return code_point(out);
+      default:
+        return false;
+    }
+  }
+  bool hexadecimal(std::uint32_t& unit) noexcept {
+    if (rest() < 4) return false;
+    const auto [end, error] = std::from_chars(at_, at_ + 4, unit, 16);
+    if (error != std::errc() || end != at_ + 4) return false;
+    at_ += 4;
+    return true;
+  }
+  bool code_point(char*& out) noexcept {
+    std::uint32_t unit = 0;
+    if (!hexadecimal(unit)) return false;
+    if (unit >= 0xD800 && unit <= 0xDFFF) {
+      std::uint32_t low = 0;
+      if (unit >= 0xDC00 || !next_is('\\') || !next_is('u') || !hexadecimal(low)) return false;
+      if (low < 0xDC00 || low > 0xDFFF) return false;
+      unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+    }
+    const auto put = [&out](std::uint32_t byte) { *out++ = static_cast<char>(byte); };
+    const auto put_rest = [&](unsigned shift) { put(0x80 | ((unit >> shift) & 0x3F)); };
+    if (unit < 0x80) {
+      put(unit);
+    } else if (unit < 0x800) {
+      put(0xC0 | (unit >> 6));
+      put_rest(0);
+    } else if (unit < 0x10000) {
+      put(0xE0 | (unit >> 12));
+      put_rest(6);
+      put_rest(0);
+    } else {
+      put(0xF0 | (unit >> 18));
+      put_rest(12);
+      put_rest(6);
+      put_rest(0);
+    }
+    return true;
+  }
+
+  const char* at_;
+  const char* const end_;
+  std::size_t depth_ = 0;
+  DecodeBudget budget_;
+  detail::DocumentBuilder& builder_;
+  std::array<bool, Sink::kMaxDepth> is_map_;  // left uninitialised: only what is open is touched
+};
 
 }  // namespace
 
+bool read_well_formed_json(std::span<const std::byte> message, const DecodeLimits& limits,
+                           detail::DocumentBuilder& builder) {
+  const std::string_view text = as_text(message);
+  return text.size() <= kLargest && is_utf8(text) && Reader(text, limits, builder).read();
+}
+
 bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
                detail::DocumentBuilder& builder, std::string_view& why) {
-  if (message.size() > kLargest) {
-    why = "the message is larger than 4 GiB";
-    return false;
-  }
-  if (!is_utf8({reinterpret_cast<const char*>(message.data()), message.size()})) {
-    why = "the message is not UTF-8";
-    return false;
-  }
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag |
-                              rapidjson::kParseNumbersAsStringsFlag;
-  rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, OnTheStack> reader;
-  Stream stream(message, builder);
-  SaxHandler handler(stream, builder, limits);
-  const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
-  // A NUL looks to the parser like the end.
-  if (!result.IsError() && stream.at_end()) return true;
-  why = !handler.why().empty() ? handler.why()
-        : result.IsError()     ? explain(result.Code())
-                               : "text after the value";
-  return false;
+  if (read_well_formed_json(message, limits, builder)) return true;
+  builder.restart();
+  return judge_json(message, limits, builder, why);
 }
 
 }  // namespace webshocket::protocol

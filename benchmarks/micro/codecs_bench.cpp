@@ -3,9 +3,11 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -16,6 +18,7 @@
 
 #include "api/document_builder.hpp"
 #include "protocol/buffer.hpp"
+#include "protocol/json.hpp"
 #include "protocol/msgpack.hpp"
 #include "protocol/packet_codec.hpp"
 
@@ -99,23 +102,33 @@ BENCHMARK_CAPTURE(decode, request_json, Format::json, false);
 BENCHMARK_CAPTURE(decode, chat_msgpack, Format::msgpack, true);
 BENCHMARK_CAPTURE(decode, chat_json, Format::json, true);
 
-/// Two readers of msgpack: one for what is well-formed, and one that says what is wrong.
-void read(benchmark::State& state, bool judges) {
+/// Each format has two readers: one of what is well-formed, and one that says what is wrong.
+template <class Read>
+void read(benchmark::State& state, Format format, Read read) {
   Buffer bytes;
-  encode_one(Format::msgpack, false, bytes);
+  encode_one(format, false, bytes);
   Document document;
   for (auto _ : state) {
     detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
-    std::string_view why;
-    const bool is_read = judges ? judge_msgpack(bytes.span(), {}, builder, why)
-                                : read_well_formed_msgpack(bytes.span(), {}, builder);
-    if (!is_read || !builder.finish()) std::abort();
+    if (!read(bytes.span(), builder) || !builder.finish()) std::abort();
     benchmark::DoNotOptimize(document.root());
   }
   finish(state, bytes.size());
 }
-BENCHMARK_CAPTURE(read, well_formed_msgpack, false);
-BENCHMARK_CAPTURE(read, judged_msgpack, true);
+template <auto kRead>
+constexpr auto kOfWellFormed =
+    [](std::span<const std::byte> message, detail::DocumentBuilder& builder) {
+      return kRead(message, {}, builder);
+    };
+template <auto kJudge>
+constexpr auto kOfAny = [](std::span<const std::byte> message, detail::DocumentBuilder& builder) {
+  std::string_view why;
+  return kJudge(message, {}, builder, why);
+};
+BENCHMARK_CAPTURE(read, msgpack, Format::msgpack, kOfWellFormed<read_well_formed_msgpack>);
+BENCHMARK_CAPTURE(read, msgpack_judged, Format::msgpack, kOfAny<judge_msgpack>);
+BENCHMARK_CAPTURE(read, json, Format::json, kOfWellFormed<read_well_formed_json>);
+BENCHMARK_CAPTURE(read, json_judged, Format::json, kOfAny<judge_json>);
 
 /// Data that came in goes out again: in the bytes that it came in, if the format is the same and it
 /// is no copy.

@@ -1,5 +1,6 @@
 // What the JSON reader accepts is written, read and written again: the text stays the same, and the
-// values are equal.
+// values are equal. The reader of messages that are all right and the one that says what is wrong
+// with others agree.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,18 @@
 using namespace webshocket;
 
 namespace {
+
+void check_readers(std::span<const std::byte> message) {
+  Document first, second;
+  detail::DocumentBuilder one(first, detail::DocumentBuilder::Strings::borrow);
+  detail::DocumentBuilder other(second, detail::DocumentBuilder::Strings::borrow);
+  std::string_view why;
+  const bool is_read = protocol::read_well_formed_json(message, {}, one);
+  if (protocol::judge_json(message, {}, other, why) != is_read) std::abort();
+  if (!is_read) return;
+  if (!one.finish() || !other.finish()) std::abort();
+  if (to_string(first.root()) != to_string(second.root())) std::abort();
+}
 
 bool read(std::span<const std::byte> message, Document& document) {
   detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
@@ -39,6 +52,7 @@ void write(const Value& value, protocol::Buffer& out) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Document first, second;
   protocol::Buffer once, twice, copied;
+  check_readers(std::as_bytes(std::span(data, size)));
   if (!read(std::as_bytes(std::span(data, size)), first)) return 0;
   const Document copy = clone(first.root());
   write(copy.root(), once);
