@@ -113,7 +113,7 @@ class Closing {
 }  // namespace
 
 TEST_CASE("calls that wait for their turn when the drain begins are answered") {
-  for (const std::size_t queue : {512, 1}) {  // with 1, most of them are not even parsed
+  for (const std::size_t queue : {512U, 1U}) {  // with 1, most of them are not even parsed
     CAPTURE(queue);
     World world;
     ServerFixture server({.shards = 1, .packet_queue_size = queue, .rpc_task_limit = 1},

@@ -77,7 +77,7 @@ struct Stream {
 }  // namespace
 
 TEST_CASE("servers come and go at one socket, and nobody is refused") {
-  for (const std::size_t shards : {1, 3}) {
+  for (const std::size_t shards : {1U, 3U}) {
     CAPTURE(shards);
     const Listening launcher(Listener{}, {});
     const Listener passed{.fd = launcher.fd()};
