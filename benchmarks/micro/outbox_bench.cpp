@@ -38,7 +38,7 @@ std::size_t flush(Outbox& outbox) {
   std::size_t bytes = 0;
   const std::size_t count = outbox.gather(parts);
   for (std::size_t i = 0; i < count; ++i) bytes += parts[i].iov_len;
-  outbox.consume(bytes);
+  outbox.consume(bytes, true);
   return bytes;
 }
 
