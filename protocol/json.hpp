@@ -26,7 +26,8 @@ bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,
 /// says no more than false, and the builder has to be restarted.
 bool read_well_formed_json(std::span<const std::byte> message, const DecodeLimits& limits,
                            detail::DocumentBuilder& builder);
-/// The same by RapidJSON, which says why, and does not tell where a value begins.
+/// The same by RapidJSON, which says why, and does not tell where a value begins. To it any
+/// exponent beyond 308 is too large, also that of a number that is not.
 bool judge_json(std::span<const std::byte> message, const DecodeLimits& limits,
                 detail::DocumentBuilder& builder, std::string_view& why);
 

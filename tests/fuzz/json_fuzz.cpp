@@ -24,7 +24,10 @@ void check_readers(std::span<const std::byte> message) {
   detail::DocumentBuilder other(second, detail::DocumentBuilder::Strings::borrow);
   std::string_view why;
   const bool is_read = protocol::read_well_formed_json(message, {}, one);
-  if (protocol::judge_json(message, {}, other, why) != is_read) std::abort();
+  const bool is_judged_good = protocol::judge_json(message, {}, other, why);
+  // RapidJSON takes no exponent beyond 308, whatever the digits.
+  if (is_read && !is_judged_good && why == "a number is too large") return;
+  if (is_judged_good != is_read) std::abort();
   if (!is_read) return;
   if (!one.finish() || !other.finish()) std::abort();
   if (to_string(first.root()) != to_string(second.root())) std::abort();

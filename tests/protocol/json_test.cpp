@@ -76,6 +76,14 @@ TEST_CASE("json: reals are read exactly, however they are spelled") {
   }
 }
 
+TEST_CASE("json: a number is as large as it is, whatever its exponent") {
+  CHECK(again("0e400") == "0.0");
+  CHECK(again("-0.0E+999") == "-0.0");
+  CHECK(again("0." + repeat("0", 399) + "15e401") == "15.0");
+  CHECK(again("1" + repeat("0", 400) + "e-400") == "1.0");
+  CHECK(again("1e-400") == "0.0");
+}
+
 TEST_CASE("json: integers stay integers while 64 bits hold them") {
   for (const auto text : {"0", "-1", "9223372036854775807", "-9223372036854775808",
                           "12345678901234567890", "18446744073709551615"}) {
