@@ -147,8 +147,9 @@ Value Value::operator[](std::string_view key) const noexcept {
 const Value* Value::find(std::string_view key) const noexcept {
   if (type_ != Type::map) return nullptr;
   for (const Member& member : members()) {
-    if (member.key.is_string() && std::ranges::equal(member.key.string(), key))
+    if (member.key.is_string() && std::ranges::equal(member.key.string(), key)) {
       return &member.value;
+    }
   }
   return nullptr;
 }

@@ -3,12 +3,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include <webshocket/packet.hpp>
 #include <webshocket/payload.hpp>
 
 namespace webshocket::protocol {
+
+/// The parts of a larger message do not count in the 32 bits that they have.
+inline constexpr std::size_t kLargestMessage = std::numeric_limits<std::uint32_t>::max();
+inline constexpr std::string_view kTooLarge = "the message is larger than 4 GiB";
 
 /// Why a message cannot be decoded, if it is for its limits.
 inline constexpr std::string_view kTooDeep = "nested too deep";

@@ -4,10 +4,7 @@
 
 #include <array>
 #include <cassert>
-#include <charconv>
 #include <cstring>
-#include <limits>
-#include <system_error>
 
 #include "protocol/decode_budget.hpp"
 #include "protocol/json.hpp"
@@ -64,8 +61,6 @@ class rapidjson::internal::Stack<webshocket::protocol::OnTheStack> {
 namespace webshocket::protocol {
 namespace {
 
-constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
-
 /// RapidJSON's parser as it sees a message: a stream that it reads from, and, while it decodes a
 /// string, writes to. A string without escapes stays where it is; from the first escape on its
 /// characters go to the arena.
@@ -119,11 +114,8 @@ class Stream {
 
  private:
   void leave_message() {
-    // Decoded, a string is never longer than it was: its end is where the next quote is that no
-    // backslash escapes.
-    const char* quote = at_;
-    while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
-    const auto room = static_cast<std::size_t>(quote - start_) + 4;
+    // Decoded, a string is never longer than it was.
+    const auto room = static_cast<std::size_t>(end_of_string(at_, end_) - start_) + 4;
     copy_ = reinterpret_cast<char*>(arena_.allocate(room, 1));
     std::memcpy(copy_, start_, size_);
   }
@@ -161,7 +153,9 @@ class SaxHandler {
     // RapidJSON 1.1.0 has checked the grammar; its own conversion overflows on some exponents
     // (CVE-2024-38517) and is not always exact.
     const std::string_view text = stream_.taken(size);
-    if (text.find_first_of(".eE") == std::string_view::npos && integer(text)) return true;
+    if (text.find_first_of(".eE") == std::string_view::npos && read_integer(text, builder_)) {
+      return true;
+    }
     double value = 0;
     if (!read_real(text, value)) return stop("a number is too large");
     builder_.real(value);
@@ -213,24 +207,6 @@ class SaxHandler {
   bool take() noexcept { return budget_.take() || stop(kTooMany); }
   bool open() noexcept { return take() && (budget_.descend() || stop(kTooDeep)); }
 
-  template <class Integer>
-  static bool convert(std::string_view text, Integer& value) noexcept {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc();
-  }
-  bool integer(std::string_view text) {
-    if (text.front() == '-') {
-      std::int64_t value = 0;
-      if (!convert(text, value)) return false;
-      builder_.integer(value);
-    } else {
-      std::uint64_t value = 0;
-      if (!convert(text, value)) return false;
-      builder_.unsigned_integer(value);
-    }
-    return true;
-  }
-
   const Stream& stream_;
   detail::DocumentBuilder& builder_;
   DecodeBudget budget_;
@@ -256,8 +232,8 @@ std::string_view explain(rapidjson::ParseErrorCode code) noexcept {
 
 bool judge_json(std::span<const std::byte> message, const DecodeLimits& limits,
                 detail::DocumentBuilder& builder, std::string_view& why) {
-  if (message.size() > kLargest) {
-    why = "the message is larger than 4 GiB";
+  if (message.size() > kLargestMessage) {
+    why = kTooLarge;
     return false;
   }
   if (!is_utf8({reinterpret_cast<const char*>(message.data()), message.size()})) {

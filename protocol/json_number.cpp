@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <system_error>
@@ -34,6 +35,11 @@ bool is_tiny(std::string_view text) noexcept {
   // Beyond any length that a message can have.
   if (result.ec != std::errc() || size > (1LL << 40)) size = 1LL << 40;
   return place + (negative ? -size : size) < 0;
+}
+
+template <class Integer>
+bool convert(std::string_view text, Integer& value) noexcept {
+  return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
 }
 
 }  // namespace
@@ -104,6 +110,19 @@ bool is_spelled_shortest(std::string_view text) noexcept {
   if (fraction == "0") return true;
   if (fraction.back() == '0') return false;
   return text.front() != '0' || fraction.find_first_not_of('0') <= kMostLeadingZeros;
+}
+
+bool read_integer(std::string_view text, Sink& to) {
+  if (text.front() == '-') {
+    std::int64_t value = 0;
+    if (!convert(text, value)) return false;
+    to.integer(value);
+  } else {
+    std::uint64_t value = 0;
+    if (!convert(text, value)) return false;
+    to.unsigned_integer(value);
+  }
+  return true;
 }
 
 bool read_real(std::string_view text, double& value) noexcept {

@@ -23,8 +23,6 @@
 namespace webshocket::protocol {
 namespace {
 
-constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
-
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 class Reader {
@@ -80,22 +78,10 @@ class Reader {
         ++at_;
         return string();
       case '{':
-        if (!budget_.descend()) return false;
-        builder_.begin_map_at(place());
-        is_map_[depth_++] = true;
-        ++at_;
-        skip_space();
-        if (at_ != end_ && *at_ == '}') return true;
-        has_ended = false;
-        return key();
       case '[':
-        if (!budget_.descend()) return false;
-        builder_.begin_array_at(place());
-        is_map_[depth_++] = false;
-        ++at_;
-        skip_space();
-        has_ended = at_ != end_ && *at_ == ']';
-        return true;
+        if (!begin_container(*at_ == '{')) return false;
+        has_ended = is_at_end_of_container();
+        return has_ended || !is_map() || key();
       case 'n':
         if (!literal("null")) return false;
         builder_.null();
@@ -112,8 +98,20 @@ class Reader {
         return number();
     }
   }
+  bool begin_container(bool is_map) {
+    if (!budget_.descend()) return false;
+    is_map ? builder_.begin_map_at(place()) : builder_.begin_array_at(place());
+    is_map_[depth_++] = is_map;
+    ++at_;
+    skip_space();
+    return true;
+  }
+  bool is_at_end_of_container() const noexcept {
+    return at_ != end_ && *at_ == (is_map() ? '}' : ']');
+  }
   bool end_container() {
-    if (!next_is(is_map() ? '}' : ']')) return false;
+    if (!is_at_end_of_container()) return false;
+    ++at_;
     is_map() ? builder_.end_map_at(place(), Format::json)
              : builder_.end_array_at(place(), Format::json);
     budget_.ascend();
@@ -166,28 +164,12 @@ class Reader {
       builder_.integer(is_negative ? -as_signed : as_signed);
       return true;
     }
-    return long_integer(text) || real(text);
+    return read_integer(text, builder_) || real(text);
   }
   bool skip_digits() noexcept {
     const char* const begin = at_;
     while (at_ != end_ && is_digit(*at_)) ++at_;
     return at_ != begin;
-  }
-  template <class Integer>
-  static bool convert(std::string_view text, Integer& value) noexcept {
-    return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
-  }
-  bool long_integer(std::string_view text) {
-    if (text.front() == '-') {
-      std::int64_t value = 0;
-      if (!convert(text, value)) return false;
-      builder_.integer(value);
-    } else {
-      std::uint64_t value = 0;
-      if (!convert(text, value)) return false;
-      builder_.unsigned_integer(value);
-    }
-    return true;
   }
   bool real(std::string_view text) {
     double value = 0;
@@ -210,12 +192,9 @@ class Reader {
   }
   // Not inlined into what most strings run through.
   [[gnu::noinline]] bool escaped_string(const char* begin) {
-    // Decoded, it is never longer than it was: its end is where the next quote is that no backslash
-    // escapes.
-    const char* quote = at_;
-    while (quote != end_ && *quote != '"') quote += *quote == '\\' && quote + 1 != end_ ? 2 : 1;
-    auto* const copy = reinterpret_cast<char*>(
-        builder_.arena().allocate(static_cast<std::size_t>(quote - begin), 1));
+    // Decoded, it is never longer than it was.
+    const auto room = static_cast<std::size_t>(end_of_string(at_, end_) - begin);
+    auto* const copy = reinterpret_cast<char*>(builder_.arena().allocate(room, 1));
     char* out = copy;
     for (const char* from = begin;; from = at_) {
       at_ = from + plain_run(from, static_cast<std::size_t>(end_ - from));
@@ -311,7 +290,7 @@ class Reader {
 bool read_well_formed_json(std::span<const std::byte> message, const DecodeLimits& limits,
                            detail::DocumentBuilder& builder) {
   const std::string_view text = as_text(message);
-  return text.size() <= kLargest && is_utf8(text) && Reader(text, limits, builder).read();
+  return text.size() <= kLargestMessage && is_utf8(text) && Reader(text, limits, builder).read();
 }
 
 bool read_json(std::span<const std::byte> message, const DecodeLimits& limits,

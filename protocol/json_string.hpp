@@ -32,4 +32,11 @@ inline std::size_t plain_run(const char* text, std::size_t size) noexcept {
   return run;
 }
 
+/// Where the string that `at` lies in ends: at the next quote that no backslash escapes, or at
+/// `end`.
+inline const char* end_of_string(const char* at, const char* end) noexcept {
+  while (at != end && *at != '"') at += *at == '\\' && at + 1 != end ? 2 : 1;
+  return at;
+}
+
 }  // namespace webshocket::protocol

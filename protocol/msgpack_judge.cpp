@@ -1,6 +1,5 @@
 // What msgpack-cxx says of a message: see msgpack_reader.cpp for the grammar.
 
-#include <limits>
 #include <msgpack/unpack.hpp>
 
 #include "protocol/decode_budget.hpp"
@@ -9,8 +8,6 @@
 
 namespace webshocket::protocol {
 namespace {
-
-constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
 
 /// msgpack-cxx's events to ours. A false stops the parser.
 class Visitor {
@@ -132,8 +129,8 @@ struct Parser {
 
 bool judge_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
                    detail::DocumentBuilder& builder, std::string_view& why) {
-  if (message.size() > kLargest) {
-    why = "the message is larger than 4 GiB";
+  if (message.size() > kLargestMessage) {
+    why = kTooLarge;
     return false;
   }
   thread_local Parser parser;

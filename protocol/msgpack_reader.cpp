@@ -17,7 +17,6 @@
 
 #include <array>
 #include <bit>
-#include <limits>
 #include <type_traits>
 
 #include "protocol/decode_budget.hpp"
@@ -25,8 +24,6 @@
 
 namespace webshocket::protocol {
 namespace {
-
-constexpr std::size_t kLargest = std::numeric_limits<std::uint32_t>::max();
 
 class Reader {
  public:
@@ -243,7 +240,7 @@ class Reader {
 
 bool read_well_formed_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,
                               detail::DocumentBuilder& builder) {
-  return message.size() <= kLargest && Reader(message, limits, builder).read();
+  return message.size() <= kLargestMessage && Reader(message, limits, builder).read();
 }
 
 bool read_msgpack(std::span<const std::byte> message, const DecodeLimits& limits,

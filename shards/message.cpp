@@ -7,6 +7,7 @@
 namespace webshocket::shards {
 namespace {
 
+using webshocket::detail::is_deflate;
 using webshocket::detail::plain;
 
 constexpr std::size_t kScratchKept = 256 * 1024;
@@ -94,15 +95,12 @@ bool Message::encode(PacketSource source, std::optional<std::string_view> channe
 
 void Message::frame_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
                         Compress compress, const Framing& framing) {
-  Forms plain = wanted;
+  Forms uncompressed = wanted;
   if (const Forms deflated = wanted.deflated(); !deflated.empty()) {
     const bool is_deflated = deflate_all(deflated, opcode, payload, compress, framing);
-    plain = is_deflated ? wanted.without(deflated) : wanted.as_plain();
+    uncompressed = is_deflated ? wanted.without(deflated) : wanted.as_plain();
   }
-  plain.for_each([&](Form form) {
-    frame(form, form == Form::raw ? opcode : opcode_of(form), payload, framing.fragment_size,
-          false);
-  });
+  uncompressed.for_each([&](Form form) { frame(form, opcode, payload, framing.fragment_size); });
 }
 
 bool Message::deflate_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
@@ -116,21 +114,20 @@ bool Message::deflate_all(Forms wanted, Opcode opcode, std::span<const std::byte
     deflated_.messages += 1;
     deflated_.bytes_in += payload.size();
     deflated_.bytes_out += deflated.size();
-    wanted.for_each([&](Form form) {
-      frame(form, form == Form::raw_deflate ? opcode : opcode_of(form), deflated.span(),
-            framing.fragment_size, true);
-    });
+    wanted.for_each(
+        [&](Form form) { frame(form, opcode, deflated.span(), framing.fragment_size); });
   }
   deflated.release(kScratchKept);
   return is_smaller;
 }
 
 void Message::frame(Form form, Opcode opcode, std::span<const std::byte> payload,
-                    std::size_t fragment_size, bool compressed) {
+                    std::size_t fragment_size) {
+  if (plain(form) != Form::raw) opcode = opcode_of(form);
   made_.add(form);
   protocol::Buffer& frames = buffer(form);
   frames.reserve(protocol::framed_size(payload.size(), fragment_size));
-  protocol::write_message(frames, opcode, payload, fragment_size, {}, compressed);
+  protocol::write_message(frames, opcode, payload, fragment_size, {}, is_deflate(form));
   size_ += frames.size();
 }
 

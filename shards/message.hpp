@@ -123,7 +123,7 @@ class Message {
   bool deflate_all(Forms wanted, Opcode opcode, std::span<const std::byte> payload,
                    Compress compress, const Framing& framing);
   void frame(Form form, Opcode opcode, std::span<const std::byte> payload,
-             std::size_t fragment_size, bool compressed);
+             std::size_t fragment_size);
 
   protocol::Buffer& buffer(Form form) noexcept { return frames_[static_cast<std::size_t>(form)]; }
 

@@ -16,7 +16,6 @@
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
 #include "shards/file_signals.hpp"
-#include "shards/random_seed.hpp"
 
 namespace webshocket::shards {
 namespace {

@@ -12,22 +12,11 @@
 #include "api/document_builder.hpp"
 #include "protocol/buffer.hpp"
 #include "protocol/msgpack.hpp"
+#include "tests/fuzz/two_readers.hpp"
 
 using namespace webshocket;
 
 namespace {
-
-void check_readers(std::span<const std::byte> message) {
-  Document first, second;
-  detail::DocumentBuilder one(first, detail::DocumentBuilder::Strings::borrow);
-  detail::DocumentBuilder other(second, detail::DocumentBuilder::Strings::borrow);
-  std::string_view why;
-  const bool is_read = protocol::read_well_formed_msgpack(message, {}, one);
-  if (protocol::judge_msgpack(message, {}, other, why) != is_read) std::abort();
-  if (!is_read) return;
-  if (!one.finish() || !other.finish()) std::abort();
-  if (to_string(first.root()) != to_string(second.root())) std::abort();
-}
 
 bool read(std::span<const std::byte> message, Document& document) {
   detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::copy);
@@ -51,7 +40,9 @@ void write(const Value& value, protocol::Buffer& out) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Document first, second;
   protocol::Buffer once, twice;
-  check_readers(std::as_bytes(std::span(data, size)));
+  fuzz::check_two_readers(protocol::read_well_formed_msgpack, protocol::judge_msgpack,
+                          std::as_bytes(std::span(data, size)),
+                          [](std::string_view) { return false; });
   if (!read(std::as_bytes(std::span(data, size)), first)) return 0;
   write(first.root(), once);
   // Shortest forms only.

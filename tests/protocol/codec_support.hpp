@@ -100,6 +100,43 @@ class Exact {
   std::size_t size_;
 };
 
+/// The readers of a format: the one that is used, and the two that it consists of.
+struct Readers {
+  explicit Readers(Format format)
+      : read(format == Format::json ? protocol::read_json : protocol::read_msgpack),
+        read_well_formed(format == Format::json ? protocol::read_well_formed_json
+                                                : protocol::read_well_formed_msgpack),
+        judge(format == Format::json ? protocol::judge_json : protocol::judge_msgpack) {}
+
+  decltype(&protocol::read_json) read;
+  decltype(&protocol::read_well_formed_json) read_well_formed;
+  decltype(&protocol::judge_json) judge;
+};
+
+/// Why the message is refused; empty if it is not. Checks that both readers are of one opinion: one
+/// would hide what the other gets wrong.
+inline std::string refusal(Format format, std::span<const std::byte> message,
+                           const DecodeLimits& limits) {
+  const Readers readers(format);
+  const Exact exact(message);
+  Document document, judged;
+  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
+  detail::DocumentBuilder judged_builder(judged, detail::DocumentBuilder::Strings::borrow);
+  std::string_view why, verdict;
+  const bool is_read = readers.read(exact.span(), limits, builder, why);
+  CHECK(readers.judge(exact.span(), limits, judged_builder, verdict) == is_read);
+  builder.restart();
+  CHECK(readers.read_well_formed(exact.span(), limits, builder) == is_read);
+  if (is_read) {
+    CHECK(builder.finish());
+    CHECK(judged_builder.finish());
+    CHECK(to_string(document.root()) == to_string(judged.root()));
+    return "";
+  }
+  CHECK_FALSE(why.empty());
+  return std::string(why);
+}
+
 /// A writer, and how many arrays and maps it has copied.
 template <class Writer>
 class CountingWriter final : public Sink {
@@ -139,8 +176,7 @@ inline std::size_t what_is_copied(Format from, std::span<const std::byte> messag
   Document document;
   detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
   std::string_view why;
-  const auto read = from == Format::msgpack ? protocol::read_msgpack : protocol::read_json;
-  REQUIRE(read(message, {.depth = 0}, builder, why));
+  REQUIRE(Readers(from).read(message, {.depth = 0}, builder, why));
   REQUIRE(builder.finish());
   const auto write = [&]<class Writer>(std::type_identity<Writer>) {
     protocol::Buffer out, of_copy;

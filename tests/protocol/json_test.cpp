@@ -16,28 +16,8 @@ using namespace webshocket::test;
 
 namespace {
 
-/// Why the text is refused; empty if it is not.
 std::string refusal(std::string_view text, const DecodeLimits& limits = {}) {
-  const Exact exact(bytes(text));
-  Document document;
-  detail::DocumentBuilder builder(document, detail::DocumentBuilder::Strings::borrow);
-  std::string_view why;
-  const bool is_read = protocol::read_json(exact.span(), limits, builder, why);
-  // Of the two readers one would hide what the other gets wrong.
-  Document judged;
-  detail::DocumentBuilder judged_builder(judged, detail::DocumentBuilder::Strings::borrow);
-  std::string_view verdict;
-  CHECK(protocol::judge_json(exact.span(), limits, judged_builder, verdict) == is_read);
-  builder.restart();
-  CHECK(protocol::read_well_formed_json(exact.span(), limits, builder) == is_read);
-  if (is_read) {
-    CHECK(builder.finish());
-    CHECK(judged_builder.finish());
-    CHECK(to_string(document.root()) == to_string(judged.root()));
-    return "";
-  }
-  CHECK_FALSE(why.empty());
-  return std::string(why);
+  return test::refusal(Format::json, bytes(text), limits);
 }
 
 /// Read, and written again.
