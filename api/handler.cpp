@@ -218,6 +218,7 @@ namespace detail {
 void Roster::add(Connection& connection) {
   ConnectionAccess::roster_index(connection) = static_cast<std::uint32_t>(slots_.size());
   slots_.push_back(&connection);
+  ++changes_;
 }
 
 void Roster::remove(Connection& connection) noexcept {
@@ -225,6 +226,7 @@ void Roster::remove(Connection& connection) noexcept {
   if (index >= slots_.size() || slots_[index] != &connection) return;
   slots_[index] = nullptr;
   ++holes_;
+  ++changes_;
 }
 
 void Roster::compact() noexcept {

@@ -288,7 +288,13 @@ Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
 
 bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source,
                        std::optional<std::string_view> channel, const Content& content,
-                       const Demand& demand, std::vector<std::string>* lacking) {
+                       const Predicate& predicate, const Demand& demand,
+                       std::vector<std::string>* lacking) {
+  if (predicate.empty() &&
+      here.receiver_.give_to_followers(delivery, source, content, framing_.fragment_size)) {
+    return true;
+  }
+  delivery.predicate = predicate;
   // Taken, and not only used: a predicate could publish.
   std::shared_ptr<Message> message = std::exchange(here.spare_, nullptr);
   if (message == nullptr) message = std::make_shared<Message>();
@@ -327,7 +333,6 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     delivery.target = Delivery::Target::channel;
     delivery.channel = channel;
     delivery.hash = hash;
-    delivery.predicate = predicate;
     delivery.moment = moment;
     delivery.tick = ticks_.of(channel);
     delivery.key_hash = hash_of(content.key);
@@ -335,9 +340,11 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     const bool at_once = channels.size() == 1 && delivery.tick.count() == 0;
     Membership* const here = at_once ? only_here(demand) : nullptr;
     if (here != nullptr) {
-      deliver_here(*here, delivery, PacketSource::channel, channel, content, demand, lacking);
+      deliver_here(*here, delivery, PacketSource::channel, channel, content, predicate, demand,
+                   lacking);
       return true;
     }
+    delivery.predicate = predicate;
     delivery.message = freeze(PacketSource::channel, channel, content, demand.forms, framing_);
     if (lacking != nullptr && (delivery.message == nullptr || !delivery.message->lacks().empty())) {
       lacking->emplace_back(channel);
@@ -361,15 +368,16 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   Delivery delivery;
   delivery.target = Delivery::Target::everybody;
   delivery.route = route;
-  delivery.predicate = predicate;
   delivery.moment = moment;
   delivery.tick = ticks_.of_broadcasts();
   delivery.key_hash = hash_of(content.key);
   Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;
   if (here != nullptr) {
-    deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, demand, nullptr);
+    deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, predicate, demand,
+                 nullptr);
     return true;
   }
+  delivery.predicate = predicate;
   delivery.message = freeze(PacketSource::broadcast, std::nullopt, content, demand.forms, framing_);
   if (delivery.message == nullptr) return true;
   if (delivery.tick.count() != 0) delivery.key = content.key;

@@ -139,6 +139,9 @@ class Receiver {
  public:
   /// For one: false if the connection is gone or its outbox is full.
   virtual bool receive(const Delivery& delivery) noexcept = 0;
+  /// For many, before it is encoded: true if all who are to get it have it, as they follow.
+  virtual bool give_to_followers(const Delivery& delivery, PacketSource source,
+                                 const Content& content, std::size_t fragment_size) noexcept = 0;
   /// The same at its tick.
   virtual void hold(std::shared_ptr<const Delivery> delivery) = 0;
 
@@ -246,7 +249,8 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   /// At once, and without a queue; false if no form can hold it.
   bool deliver_here(Membership& here, Delivery& delivery, PacketSource source,
                     std::optional<std::string_view> channel, const Content& content,
-                    const Demand& demand, std::vector<std::string>* lacking);
+                    const Predicate& predicate, const Demand& demand,
+                    std::vector<std::string>* lacking);
   void count_deflated(const Message& message) noexcept;
   std::shared_ptr<const Message> freeze(PacketSource source,
                                         std::optional<std::string_view> channel,

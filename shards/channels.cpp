@@ -49,6 +49,7 @@ bool Channels::subscribe(Subscriber& subscriber, std::string_view name) {
     settle_or_defer(*channel);
     throw;
   }
+  ++changes_;
   return true;
 }
 
@@ -59,11 +60,13 @@ bool Channels::unsubscribe(Subscriber& subscriber, std::string_view name) noexce
   if (place == nullptr) return false;
   channel->remove(*place);
   subscriber.erase(channel);
+  ++changes_;
   settle_or_defer(*channel);
   return true;
 }
 
 void Channels::remove(Subscriber& subscriber) noexcept {
+  ++changes_;
   subscriber.for_each([&](const Subscriptions::Entry& entry) {
     entry.channel->remove(entry.place);
     settle_or_defer(*entry.channel);

@@ -84,6 +84,9 @@ class Channels {
 
   const MatchCache& match_cache() const noexcept { return cache_; }
 
+  /// Another number: somebody has subscribed or left.
+  std::uint64_t changes() const noexcept { return changes_; }
+
  private:
   static constexpr std::uint32_t kMostTriedAtOnce = 8;
 
@@ -150,6 +153,7 @@ class Channels {
   MatchCache cache_;
   std::uint32_t walks_ = 0;
   std::uint32_t publish_ = 0;
+  std::uint64_t changes_ = 0;
   std::vector<Channel*> deferred_;  // left during a walk
 };
 

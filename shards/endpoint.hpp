@@ -86,11 +86,12 @@ class Endpoint : private webshocket::detail::TimerNode {
   void cut_off_unread() noexcept;
 
   std::size_t outbox_bytes() const noexcept {
-    return (outbox_ == nullptr ? 0 : outbox_->bytes()) + burst_.end - burst_.begin;
+    return (outbox_ == nullptr ? 0 : outbox_->bytes()) + burst_.size();
   }
 
   // --- by its reactor, at the end of a turn -----------------------------------------------------
 
+  int descriptor() const noexcept { return socket_.fd(); }
   void prefetch_output() const noexcept { prefetch_around(&poll_); }
   /// Writes what the socket takes.
   void flush_turn() noexcept;
@@ -202,13 +203,17 @@ class Endpoint : private webshocket::detail::TimerNode {
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
     std::uint32_t limit = 0;  ///< how far it may reach
+
+    /// Where it ends, if it follows its run.
+    std::size_t end_of_part() const noexcept { return run ? run->end_of_part(end) : end; }
+    std::size_t size() const noexcept { return end_of_part() - begin; }
   };
 
   /// Of answers, as far as is known.
   std::size_t reply_bytes() const noexcept {
     if (outbox_ != nullptr) return outbox_->own_bytes();
     const bool are_replies = burst_.run && !burst_.run->handling().has_messages();
-    return are_replies ? burst_.end - burst_.begin : 0;
+    return are_replies ? burst_.size() : 0;
   }
   bool has_output() const noexcept { return outbox_ != nullptr || burst_.run; }
   Outbox& outbox() {
@@ -338,6 +343,11 @@ class Endpoint : private webshocket::detail::TimerNode {
   void begin_outbox();
   void push_ahead(const Range& frame);
   void move_burst_to_outbox();
+  void end_burst() noexcept {
+    burst_.run->stop_following();
+    burst_.run.reset();
+    burst_.begin = burst_.end = 0;
+  }
   Body deflated(std::span<const std::byte> message, Compress choice);
   void write_large(Opcode opcode, const Body& body, std::size_t fragment_size);
   /// How much of it the socket has taken.

@@ -20,8 +20,8 @@ void Endpoint::push_ahead(const Range& frame) { outbox().push_ahead(frame); }
 
 void Endpoint::move_burst_to_outbox() {
   if (outbox_ == nullptr) outbox_ = reactor_.lend_outbox();
-  outbox_->push({burst_.run, burst_.begin, burst_.end});
-  burst_ = {};
+  outbox_->push({burst_.run, burst_.begin, burst_.end_of_part()});
+  end_burst();
 }
 
 Endpoint::Body Endpoint::deflated(std::span<const std::byte> message, Compress choice) {
@@ -97,8 +97,8 @@ Tally Endpoint::drop_unsent() {
 void Endpoint::discard_burst() noexcept {
   if (!burst_.run) return;
   reactor_.counters().deliveries_discarded.add(
-      burst_.run->messages_between(burst_.begin, burst_.end));
-  burst_ = {};
+      burst_.run->messages_between(burst_.begin, burst_.end_of_part()));
+  end_burst();
 }
 
 void Endpoint::flush_turn() noexcept {
@@ -158,15 +158,15 @@ void Endpoint::consume(std::size_t count) noexcept {
 }
 
 FilePart Endpoint::part_of_burst() noexcept {
-  const std::size_t size = burst_.end - burst_.begin;
+  const std::size_t size = burst_.size();
   if (size < PageFile::kWorthSending) return {};
-  const auto offset = reactor_.page_file().place(*burst_.run, burst_.end);
+  const auto offset = reactor_.page_file().place(*burst_.run, burst_.begin + size);
   return offset ? FilePart{*offset + burst_.begin, size} : FilePart{};
 }
 
 // With nothing in front of it no outbox is needed, unless the socket leaves a part.
 void Endpoint::flush_burst() {
-  const std::size_t size = burst_.end - burst_.begin;
+  const std::size_t size = burst_.size();
   ssize_t sent = reactor_.page_file().send(socket_.fd(), part_of_burst());
   if (sent == -EINVAL) sent = socket_.send({burst_.run->data() + burst_.begin, size});
   if (sent < 0 && sent != -EAGAIN) return on_send_failed(static_cast<int>(-sent));
@@ -174,10 +174,9 @@ void Endpoint::flush_burst() {
     count_sent(size);
     if (burst_.run->handling().has_messages()) {
       reactor_.counters().deliveries_written.add(
-          burst_.run->messages_between(burst_.begin, burst_.end));
+          burst_.run->messages_between(burst_.begin, burst_.begin + size));
     }
-    burst_.run.reset();
-    burst_.begin = burst_.end = 0;
+    end_burst();
   } else {
     settle_burst();
     if (sent > 0) consume(static_cast<std::size_t>(sent));

@@ -9,6 +9,8 @@
 #include "api/access.hpp"
 #include "api/dispatch.hpp"
 #include "api/working.hpp"
+#include "protocol/frame_writer.hpp"
+#include "protocol/packet_codec.hpp"
 #include "shards/shard.hpp"
 
 namespace webshocket::shards {
@@ -25,6 +27,7 @@ class Pieces {
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;
 
+  Forms made() const noexcept { return made_; }
   const Piece* find(Form form) const noexcept { return made_.has(form) ? &at(form) : nullptr; }
   /// REQUIRES: there is none of that form.
   const Piece& add(Form form, Piece piece) noexcept {
@@ -47,11 +50,24 @@ class Pieces {
   Forms made_;
 };
 
+/// What the runs of a delivery to many are found by.
+std::uint64_t target_of(const Delivery& delivery) noexcept {
+  return delivery.target == Delivery::Target::channel ? delivery.hash
+                                                      : static_cast<std::uint64_t>(delivery.route);
+}
+
+// The same name elsewhere is another thing's.
+std::uint64_t key_in_run(const Delivery& delivery) noexcept {
+  if (delivery.key_hash == Run::kNoKey) return Run::kNoKey;
+  constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
+  return (delivery.key_hash ^ (target_of(delivery) * kGolden)) | 1;
+}
+
 /// Gives one delivery to one recipient after the other.
 class Giver {
  public:
-  Giver(Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
-      : runs_(runs), target_(target), delivery_(delivery) {}
+  Giver(const Shard& shard, Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
+      : shard_(shard), runs_(runs), target_(target), delivery_(delivery) {}
 
   void operator()(TcpConnection& connection) {
     // Who got what lies in front of this, gets this in the same form.
@@ -64,6 +80,9 @@ class Giver {
   void pass_over() noexcept { ++outcome_.passed_over; }
 
   const Outcome& outcome() const noexcept { return outcome_; }
+  /// Each has got it behind what he has, or in front of what comes next.
+  bool all_alike() const noexcept { return are_alike_ && outcome_.delivered == outcome_.tried(); }
+  Forms wanted() const noexcept { return pieces_.made(); }
 
  private:
   // Not for each: the walk past those before it is to stay short.
@@ -72,8 +91,10 @@ class Giver {
       const Piece* piece = piece_in(webshocket::detail::ConnectionAccess::form(connection));
       if (piece == nullptr) return &Outcome::passed_over;
       last_ = piece;
-      return connection.extend(*piece) ? &Outcome::delivered
-                                       : outcome_of(connection.deliver(*piece));
+      if (connection.extend(*piece) || connection.begin(*piece)) return &Outcome::delivered;
+      const Given given = connection.deliver(*piece);
+      are_alike_ = are_alike_ && connection.is_next_behind(*piece);
+      return outcome_of(given);
     } catch (const std::bad_alloc&) {
       // Who is not told so would never know what is lacking.
       if (!connection.is_open()) return &Outcome::passed_over;
@@ -102,23 +123,26 @@ class Giver {
     const Form form = message.given_as(wanted);
     if (message.frames(form).empty()) return nullptr;
     const Piece* given = pieces_.find(form);
-    if (given == nullptr) {
-      given = &pieces_.add(
-          form, {runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule}, key()),
-                 webshocket::detail::is_deflate(form)});
-    }
+    if (given == nullptr) given = &pieces_.add(form, make_piece(form));
     return form == wanted ? given : &pieces_.add(wanted, Piece(*given));
   }
 
-  // The same name elsewhere is another thing's.
-  std::uint64_t key() const noexcept {
-    if (delivery_.key_hash == Run::kNoKey) return Run::kNoKey;
-    constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
-    return (delivery_.key_hash ^ (target_ * kGolden)) | 1;
+  Piece make_piece(Form form) {
+    Range range = runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule},
+                            key_in_run(delivery_));
+    are_alike_ = are_alike_ && range.size() <= Runs::kMostCopied;
+    const OutboxRule rule = shard_.outbox_rules().combine(delivery_.rule, shard_.outbox_rule());
+    const std::size_t end = range.end;
+    const std::size_t size = range.size();
+    const std::size_t begin_of_following = range.run->begin_of_following(range.begin);
+    return {std::move(range), begin_of_following, TcpConnection::limit_of_burst(end, size, rule),
+            webshocket::detail::is_deflate(form)};
   }
 
   Outcome outcome_;
+  bool are_alike_ = true;
   const Piece* last_ = nullptr;
+  const Shard& shard_;
   Runs& runs_;
   std::uint64_t target_;
   const Delivery& delivery_;
@@ -146,9 +170,8 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   const bool is_channel = delivery.target == Delivery::Target::channel;
   assert(!is_channel || delivery.hash == channels_.hash(delivery.channel));
-  const std::uint64_t target =
-      is_channel ? delivery.hash : static_cast<std::uint64_t>(delivery.route);
-  Giver give(runs_, target, delivery);
+  const std::uint64_t target = target_of(delivery);
+  Giver give(*this, runs_, target, delivery);
   // Who has come meanwhile with a form of his own would get this one by chance, but not each of
   // those behind it.
   const bool is_settled = census().is_settled(index_, delivery.moment);
@@ -179,7 +202,23 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   };
   try {
     if (is_settled && delivery.predicate.empty()) {
+      const Message& message = *delivery.message;
+      const Audience audience = audience_of(delivery);
+      if (Runs::Following* const following = runs_.following(audience)) {
+        const bool is_as_before = message.given_as(following->wanted) == following->given;
+        const auto frames = [&](Form form) { return message.frames(form); };
+        if (is_as_before &&
+            runs_.append(
+                *following, key_in_run(delivery), [&](Form form) { return frames(form).size(); },
+                [&](Form form, protocol::Buffer& out) { out.append(frames(form)); })) {
+          return has_given(following->followers);
+        }
+      }
       walk(give);
+      if (give.all_alike()) {
+        runs_.follow(audience, give.wanted(), message.given_as(give.wanted()),
+                     give.outcome().delivered);
+      }
     } else {
       walk([&](TcpConnection& connection) {
         is_meant(connection) ? give(connection) : give.pass_over();
@@ -190,6 +229,57 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   }
   count(give.outcome());
   return give.outcome();
+}
+
+bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
+                              std::size_t fragment_size) noexcept {
+  const bool has_channel = delivery.target == Delivery::Target::channel;
+  const auto channel = has_channel ? std::optional(delivery.channel) : std::nullopt;
+  if (content.packet != nullptr || !census().is_settled(index_, delivery.moment)) return false;
+  const Audience audience = audience_of(delivery);
+  Runs::Following* following = runs_.following(audience);
+  if (following == nullptr || !following->wanted.is_one() ||
+      !following->wanted.deflated().empty()) {
+    return false;
+  }
+  const Form form = following->wanted.first();
+  std::optional<Opcode> opcode;
+  std::span<const std::byte> payload = content.data.bytes();
+  if (form == Form::raw) opcode = protocol::raw_as_it_lies(content.data);
+  if (!opcode) {
+    static thread_local protocol::Buffer scratch;
+    scratch.clear();
+    opcode = encode(source, channel, content, form, scratch);
+    payload = scratch.span();
+    // Asked again, as a value's own function has written it, and can have done anything.
+    following = opcode ? runs_.following(audience) : nullptr;
+    if (following == nullptr || following->wanted != Forms(form)) return false;
+  }
+  const bool is_given = runs_.append(
+      *following, key_in_run(delivery),
+      [&](Form) { return protocol::framed_size(payload.size(), fragment_size); },
+      [&](Form, protocol::Buffer& out) {
+        protocol::write_message(out, *opcode, payload, fragment_size);
+      });
+  if (is_given) has_given(following->followers);
+  return is_given;
+}
+
+Outcome Shard::has_given(std::size_t followers) noexcept {
+  const Outcome outcome{.delivered = followers};
+  count(outcome);
+  return outcome;
+}
+
+Audience Shard::audience_of(const Delivery& delivery) const noexcept {
+  if (delivery.target == Delivery::Target::channel) {
+    return {target_of(delivery), delivery.channel, channels_.changes()};
+  }
+  std::uint64_t changes = 0;
+  for (const auto& handler : handlers_) {
+    changes += webshocket::detail::HandlerAccess::roster(*handler).changes();
+  }
+  return {target_of(delivery), {}, changes};
 }
 
 // Nobody to share it with: a small message is copied to where its replies are.

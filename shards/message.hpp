@@ -34,6 +34,7 @@ class Forms {
   constexpr void add(Form form) noexcept { bits_ |= bit(form); }
   constexpr bool has(Form form) const noexcept { return (bits_ & bit(form)) != 0; }
   constexpr bool empty() const noexcept { return bits_ == 0; }
+  constexpr bool is_one() const noexcept { return bits_ != 0 && (bits_ & (bits_ - 1U)) == 0; }
   /// REQUIRES: it is not empty.
   constexpr Form first() const noexcept { return static_cast<Form>(std::countr_zero(bits_)); }
   /// Those that are compressed.
@@ -54,6 +55,7 @@ class Forms {
     return *this;
   }
   friend constexpr Forms operator&(Forms a, Forms b) noexcept { return of(a.bits_ & b.bits_); }
+  friend constexpr bool operator==(Forms, Forms) noexcept = default;
 
  private:
   static constexpr unsigned kDeflated = ((1U << kForms) - 1) & ~((1U << kPlainForms) - 1);
@@ -99,6 +101,12 @@ class Message {
   /// The form that somebody who wants `form` gets it in: that one, or the plain one in its place.
   Form given_as(Form form) const noexcept {
     return frames(form).empty() ? webshocket::detail::plain(form) : form;
+  }
+  /// The same of all who want one of them.
+  Forms given_as(Forms wanted) const noexcept {
+    Forms given;
+    wanted.for_each([&](Form form) { given.add(given_as(form)); });
+    return given;
   }
   /// The frames, or nothing if it was not made in exactly that form.
   std::span<const std::byte> frames(Form form) const noexcept {

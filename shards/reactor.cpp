@@ -77,10 +77,11 @@ bool Reactor::take_inbound(std::size_t before, std::size_t after) noexcept {
 
 // --- the turn ---------------------------------------------------------------------------------
 
-void Reactor::mark(std::vector<Endpoint*>& list, bool& is_there, Endpoint& endpoint) noexcept {
+template <class Add>
+void Reactor::mark(bool& is_there, Endpoint& endpoint, Add&& add) noexcept {
   if (is_there) return;
   try {
-    list.push_back(&endpoint);
+    add();
     is_there = true;
   } catch (const std::bad_alloc&) {
     counters_.allocation_failures.add();
@@ -88,14 +89,16 @@ void Reactor::mark(std::vector<Endpoint*>& list, bool& is_there, Endpoint& endpo
   }
 }
 
-void Reactor::mark_dirty(Endpoint& endpoint) noexcept { mark(dirty_, endpoint.is_dirty, endpoint); }
+void Reactor::mark_dirty(Endpoint& endpoint) noexcept {
+  mark(endpoint.is_dirty, endpoint, [&] { dirty_.add(endpoint, endpoint.descriptor()); });
+}
 
 void Reactor::mark_going(Endpoint& endpoint) noexcept {
-  mark(going_, endpoint.awaits_end_of_turn, endpoint);
+  mark(endpoint.awaits_end_of_turn, endpoint, [&] { going_.push_back(&endpoint); });
 }
 
 void Reactor::mark_next_turn(Endpoint& endpoint) noexcept {
-  mark(next_turn_, endpoint.awaits_end_of_turn, endpoint);
+  mark(endpoint.awaits_end_of_turn, endpoint, [&] { next_turn_.push_back(&endpoint); });
 }
 
 void Reactor::mark_securing(Endpoint& endpoint, bool has_begun) {
@@ -183,12 +186,13 @@ void Reactor::run_round() {
   }
   going_.erase(going_.begin(), going_.begin() + static_cast<std::ptrdiff_t>(going));
   send_off();
+  if (runs_.bytes() <= kFitsCache) dirty_.order();
   const std::size_t dirty = dirty_.size();
   for (std::size_t i = 0; i < dirty; ++i) {
-    if (i + kAhead < dirty) dirty_[i + kAhead]->prefetch_output();
-    dirty_[i]->flush_turn();
+    if (i + kAhead < dirty) dirty_[i + kAhead].prefetch_output();
+    dirty_[i].flush_turn();
   }
-  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty));
+  dirty_.drop_first(dirty);
   if (!stuck_.empty()) {
     // Only now is it known who else refers to the runs.
     runs_.end_turn();
@@ -259,7 +263,8 @@ void Reactor::give_back_memory() noexcept {
   outbox_memory_kept_ = 0;
   for (auto& readers : readers_) readers.clear();
   runs_.give_back_spare();
-  for (auto* list : {&dirty_, &stuck_, &going_, &next_turn_}) list->shrink_to_fit();
+  dirty_.give_back_memory();
+  for (auto* list : {&stuck_, &going_, &next_turn_}) list->shrink_to_fit();
   fit_doomed();
   timers_.shrink();
 #ifdef __GLIBC__

@@ -25,6 +25,7 @@
 #include "protocol/buffer.hpp"
 #include "protocol/frame_header.hpp"
 #include "shards/bus.hpp"
+#include "shards/flush_list.hpp"
 #include "shards/lent_reader.hpp"
 #include "shards/loop.hpp"
 #include "shards/outbox.hpp"
@@ -243,10 +244,14 @@ class Reactor : public webshocket::detail::Hub {
   static constexpr std::size_t kOutboxMemoryKept = 4 * 1024 * 1024;  ///< by all of them
   static constexpr std::size_t kScratchKept = 1024 * 1024;
   static constexpr int kRoundsPerTurn = 8;
+  /// What fits well into a core's own cache: it may be sent criss-cross. Of more, those who get the
+  /// same should come one behind the other.
+  static constexpr std::size_t kFitsCache = 256 * 1024;
   static constexpr std::size_t kAhead = 4;  ///< while the kernel takes one, others come nearer
 
-  /// Puts it into one of the lists, unless it is there. If that lacks memory it is lost.
-  void mark(std::vector<Endpoint*>& list, bool& is_there, Endpoint& endpoint) noexcept;
+  /// `add()`s it to one of the lists, unless it is there. If that lacks memory it is lost.
+  template <class Add>
+  void mark(bool& is_there, Endpoint& endpoint, Add&& add) noexcept;
   void fit_doomed() noexcept;
   void on_wake(std::uint32_t events) noexcept;
   void end_turn() noexcept;
@@ -266,7 +271,7 @@ class Reactor : public webshocket::detail::Hub {
   mutable Clock::time_point now_{};
 
   std::vector<std::function<void()>> deferred_;
-  std::vector<Endpoint*> dirty_;
+  FlushList dirty_;
   std::vector<Endpoint*> stuck_;
   std::vector<Endpoint*> going_;
   std::vector<Endpoint*> next_turn_;  ///< will be going then

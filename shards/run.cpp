@@ -1,8 +1,19 @@
 #include "shards/run.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace webshocket::shards {
+namespace {
+
+std::size_t free_place(const std::vector<std::uint32_t>& index, std::uint64_t target) noexcept {
+  const std::size_t mask = index.size() - 1;
+  std::size_t i = target & mask;
+  while (index[i] != 0) i = (i + 1) & mask;
+  return i;
+}
+
+}  // namespace
 
 std::size_t Run::rest_of_message(std::size_t offset) const noexcept {
   if (message_ != nullptr) return offset == 0 ? 0 : large_.size() - offset;
@@ -47,6 +58,18 @@ void Run::end_message(std::uint64_t key) {
   home_.count(*this, own_.size());
 }
 
+bool Run::make_room_for_followers(std::size_t bytes, bool has_key) {
+  const std::size_t size = own_.size() + bytes;
+  if (!is_followed_ || size > std::min<std::size_t>(limit_, Runs::kMostInRun)) return false;
+  own_.reserve(size);
+  const auto make_room = [](auto& list, std::size_t entries) {
+    if (list.capacity() < entries) list.reserve(2 * entries);
+  };
+  make_room(ends_, ends_.size() + 1);
+  if (has_key || !keys_.empty()) make_room(keys_, ends_.size() + 1);
+  return true;
+}
+
 void Run::give_back() noexcept {
   own_.release();
   ends_.shrink_to_fit();
@@ -78,13 +101,14 @@ Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& mess
   const std::span<const std::byte> frames = message->frames(form);
   if (frames.size() > kMostCopied) return refer(message, form, handling, key);
   // A run has one form, even if targets are alike.
-  RunRef& run = open(target * webshocket::detail::kForms + static_cast<std::uint64_t>(form));
+  RunRef& run = open(target).runs[static_cast<std::size_t>(form)];
   if (run && run->size() + frames.size() > kMostInRun) run = RunRef();
   if (!run) {
     run = RunRef(make());
     run.run_->handling_ = handling;
   }
   Run& to = *run.run_;
+  to.stop_following();
   const std::size_t begin = to.size();
   to.own_.append(frames);
   try {
@@ -107,6 +131,36 @@ Range Runs::refer(const std::shared_ptr<const Message>& message, Form form, Hand
   count(to, to.size());
   const std::size_t size = to.size();
   return {std::move(run), 0, size};
+}
+
+void Runs::follow(const Audience& audience, Forms wanted, Forms given,
+                  std::size_t followers) noexcept {
+  Open* const open = find(audience.target);
+  if (open == nullptr) return;
+  bool may = true;
+  given.for_each([&](Form form) {
+    const Run* const run = open->runs[static_cast<std::size_t>(form)].get();
+    may = may && run != nullptr && !run->is_ever_followed();
+  });
+  if (!may) return;
+  try {
+    open->name = audience.name;
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  open->changes = audience.changes;
+  open->followers = followers;
+  open->wanted = wanted;
+  open->given = given;
+  given.for_each([&](Form form) { open->runs[static_cast<std::size_t>(form)].run_->follow(); });
+}
+
+Runs::Following* Runs::following(const Audience& audience) noexcept {
+  Open* const open = find(audience.target);
+  const bool follows = open != nullptr && open->followers != 0 &&
+                       open->changes == audience.changes &&
+                       std::ranges::equal(open->name, audience.name);
+  return follows ? open : nullptr;
 }
 
 void Runs::count(Run& run, std::size_t cost) noexcept {
@@ -146,26 +200,27 @@ void Runs::end_turn() noexcept {
   std::fill(index_.begin(), index_.end(), 0);
 }
 
-RunRef& Runs::open(std::uint64_t key) {
-  if ((open_.size() + 1) * 2 > index_.size()) grow_index();
+Runs::Open* Runs::find(std::uint64_t target) noexcept {
   const std::size_t mask = index_.size() - 1;
-  std::size_t i = key & mask;
-  for (; index_[i] != 0; i = (i + 1) & mask) {
+  for (std::size_t i = target & mask; index_[i] != 0; i = (i + 1) & mask) {
     Open& found = open_[index_[i] - 1];
-    if (found.key == key) return found.run;
+    if (found.target == target) return &found;
   }
-  open_.push_back({key, RunRef()});
-  index_[i] = static_cast<std::uint32_t>(open_.size());
-  return open_.back().run;
+  return nullptr;
+}
+
+Runs::Open& Runs::open(std::uint64_t target) {
+  if (Open* const found = find(target)) return *found;
+  if ((open_.size() + 1) * 2 > index_.size()) grow_index();
+  open_.emplace_back(target);
+  index_[free_place(index_, target)] = static_cast<std::uint32_t>(open_.size());
+  return open_.back();
 }
 
 void Runs::grow_index() {
   std::vector<std::uint32_t> wider(index_.size() * 2);
-  const std::size_t mask = wider.size() - 1;
   for (std::size_t place = 0; place < open_.size(); ++place) {
-    std::size_t i = open_[place].key & mask;
-    while (wider[i] != 0) i = (i + 1) & mask;
-    wider[i] = static_cast<std::uint32_t>(place + 1);
+    wider[free_place(wider, open_[place].target)] = static_cast<std::uint32_t>(place + 1);
   }
   index_.swap(wider);
 }
@@ -190,6 +245,9 @@ void Runs::take_back(Run& run) noexcept {
   run.keys_.clear();
   if (run.memory() > 2 * kMemoryKept) run.give_back();
   run.handling_ = {};
+  run.followed_ = {Run::kNowhere, Run::kNowhere};
+  run.is_followed_ = false;
+  run.limit_ = Run::kNowhere;
   run.counted_ = {};
   run.count_ = 0;
   run.message_.reset();

@@ -1,10 +1,16 @@
 /// What many connections are sent, side by side in memory.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +38,13 @@ struct Handling {
   /// Its messages are told apart: they are counted, and may be dropped.
   bool has_messages() const noexcept { return kind == Kind::delivery || kind == Kind::send; }
   friend bool operator==(const Handling&, const Handling&) = default;
+};
+
+/// Who a message is for, to tell whether the next one is for the same.
+struct Audience {
+  std::uint64_t target;   ///< what its runs are found by
+  std::string_view name;  ///< as the targets of two may be alike
+  std::uint64_t changes;  ///< another number: somebody has come or gone
 };
 
 /// Messages as frames, one behind the other: whoever gets several of them in a row gets one range,
@@ -68,6 +81,19 @@ class Run {
   /// A run of this part alone.
   RunRef copy(std::size_t begin, std::size_t end) const;
 
+  /// The end of the part that somebody was given up to `end`: it is further on if he follows.
+  std::size_t end_of_part(std::size_t end) const noexcept {
+    return end == followed_.begin ? followed_.end : end;
+  }
+  /// Up to where those were given it who have it up to `end` as they follow; others: `end`.
+  std::size_t begin_of_following(std::size_t end) const noexcept {
+    return end == followed_.end ? followed_.begin : end;
+  }
+  /// Somebody who refers to it takes nothing beyond `limit`.
+  void limit(std::uint32_t limit) const noexcept { limit_ = std::min(limit_, limit); }
+  /// Somebody who follows, maybe, gets something else: from here on each is given his part.
+  void stop_following() const noexcept { is_followed_ = false; }
+
  private:
   friend class PageFile;
   friend class Runs;
@@ -79,6 +105,7 @@ class Run {
     std::uint32_t end = 0;
     friend bool operator==(const Range32&, const Range32&) = default;
   };
+  static constexpr std::uint32_t kNowhere = std::numeric_limits<std::uint32_t>::max();
   /// Its copy in a PageFile, in the turn that it was made in.
   struct Placed {
     std::size_t offset = 0;
@@ -89,6 +116,14 @@ class Run {
   ~Run() = default;
 
   void end_message(std::uint64_t key);
+  bool is_ever_followed() const noexcept { return followed_.begin != kNowhere; }
+  void follow() noexcept {
+    const auto end = static_cast<std::uint32_t>(size());
+    followed_ = {end, end};
+    is_followed_ = true;
+  }
+  /// So that appending to it does not fail. False if those who follow do not take that much.
+  bool make_room_for_followers(std::size_t bytes, bool has_key);
   /// What it keeps when it is empty.
   std::size_t memory() const noexcept {
     return own_.capacity() + ends_.capacity() * sizeof(ends_[0]) +
@@ -107,7 +142,10 @@ class Run {
   std::span<const std::byte> large_;
   mutable Placed placed_;
   mutable Range32 counted_;
-  mutable std::uint32_t count_ = 0;  ///< of the messages in `counted_`
+  mutable std::uint32_t count_ = 0;       ///< of the messages in `counted_`
+  Range32 followed_{kNowhere, kNowhere};  ///< who was given it up to the first has the rest, too
+  mutable bool is_followed_ = false;      ///< and what is appended
+  mutable std::uint32_t limit_ = kNowhere;
   std::uint64_t turn_ = 0;
   std::size_t cost_ = 0;  ///< as its `Runs` counts it
   std::uint32_t references_ = 0;
@@ -161,6 +199,11 @@ struct Range {
 
 /// The runs of one shard. Those of a turn stay open until its end, one per target and form: so the
 /// messages of one room lie side by side, however many rooms are written to in between.
+///
+/// Those who have all got a message in the same way follow: what comes next for the same audience
+/// is appended to their runs, and they have it, without a look at any of them. Until one of them
+/// gets something else or is sent what he has, or somebody comes or goes; then each is looked at
+/// again.
 class Runs {
  public:
   /// A larger message is not copied but referred to.
@@ -179,6 +222,22 @@ class Runs {
   /// form is the same.
   Range add(std::uint64_t target, const std::shared_ptr<const Message>& message, Form form,
             Handling handling = {}, std::uint64_t key = Run::kNoKey);
+  /// Those who have just been given what lies last in the runs of these forms follow, as far as
+  /// that is possible: they are the audience, all of it, and nobody else. `wanted`: the forms that
+  /// they have, and get if it is made in them.
+  void follow(const Audience& audience, Forms wanted, Forms given, std::size_t followers) noexcept;
+  /// An audience that follows: it may be appended to.
+  struct Following {
+    std::size_t followers = 0;
+    Forms wanted = {};
+    Forms given = {};
+  };
+  /// Null: each is to be given it.
+  Following* following(const Audience& audience) noexcept;
+  /// In each of the given forms appends the frames that `write(form, protocol::Buffer&)` appends,
+  /// `size_of(form)` bytes. False, and nothing is appended: each is to be given it.
+  template <class SizeOf, class Write>
+  bool append(Following& following, std::uint64_t key, SizeOf&& size_of, Write&& write) noexcept;
   /// A message as a run of its own.
   Range refer(const std::shared_ptr<const Message>& message, Form form, Handling handling = {},
               std::uint64_t key = Run::kNoKey);
@@ -235,11 +294,15 @@ class Runs {
  private:
   friend class RunRef;
 
-  struct Open {
-    std::uint64_t key;
-    RunRef run;
-  };
   friend class Run;
+
+  struct Open : Following {
+    explicit Open(std::uint64_t of) noexcept : target(of) {}
+    std::uint64_t target;
+    std::array<RunRef, webshocket::detail::kForms> runs = {};
+    std::string name = {};      ///< of the audience that follows
+    std::uint64_t changes = 0;  ///< the same
+  };
 
   static constexpr std::size_t kLeastIndex = 64;
   static constexpr std::size_t kRunsKept = 64;
@@ -252,18 +315,44 @@ class Runs {
   void keep(Run& run) noexcept;
   /// What it costs from here on.
   void count(Run& run, std::size_t cost) noexcept;
-  RunRef& open(std::uint64_t key);
+  Open* find(std::uint64_t target) noexcept;
+  Open& open(std::uint64_t target);
   void grow_index();
 
   std::size_t bytes_ = 0;
   std::uint64_t turn_ = 0;
   RunRef replies_;
   std::vector<Open> open_;
-  /// Where in `open_` a key is, plus one: open addressing, sized to a power of two.
+  /// Where in `open_` a target is, plus one: open addressing, sized to a power of two.
   std::vector<std::uint32_t> index_ = std::vector<std::uint32_t>(kLeastIndex);
   Spares<Run> spare_{kRunsKept};
   std::size_t spare_bytes_ = 0;
 };
+
+template <class SizeOf, class Write>
+bool Runs::append(Following& following, std::uint64_t key, SizeOf&& size_of,
+                  Write&& write) noexcept {
+  auto& runs = static_cast<Open&>(following).runs;
+  const auto run_of = [&](Form form) -> Run& { return *runs[static_cast<std::size_t>(form)].run_; };
+  bool may = true;
+  try {
+    following.given.for_each([&](Form form) {
+      const std::size_t size = size_of(form);
+      may = may && size != 0 && size <= kMostCopied &&
+            run_of(form).make_room_for_followers(size, key != Run::kNoKey);
+    });
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  if (!may) return false;
+  following.given.for_each([&](Form form) {
+    Run& run = run_of(form);
+    write(form, run.own_);
+    run.end_message(key);
+    run.followed_.end = static_cast<std::uint32_t>(run.own_.size());
+  });
+  return true;
+}
 
 inline bool Run::is_new() const noexcept { return turn_ == home_.turn_; }
 

@@ -166,9 +166,13 @@ class Shard final : public Reactor, private Receiver {
   // fan_out.cpp
   void drain_inbox() noexcept override;
   bool receive(const Delivery& delivery) noexcept override;
+  bool give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
+                         std::size_t fragment_size) noexcept override;
   void hold(std::shared_ptr<const Delivery> delivery) override;
   Outcome deliver(const Delivery& delivery) noexcept;
   Outcome deliver_to_one(const Delivery& delivery) noexcept;
+  Outcome has_given(std::size_t followers) noexcept;
+  Audience audience_of(const Delivery& delivery) const noexcept;
   void count(const Outcome& outcome) noexcept;
   bool run_work(const Delivery& delivery) noexcept;
 

@@ -165,6 +165,13 @@ void TcpConnection::close_slow(std::string_view reason) {
   begin_close(CloseCode::try_again_later, reason);
 }
 
+std::uint32_t TcpConnection::limit_of_burst(std::size_t end, std::size_t waiting,
+                                            const OutboxRule& rule) noexcept {
+  const std::size_t room =
+      rule.limit == 0 ? Runs::kMostInRun : rule.limit - std::min(rule.limit, waiting);
+  return static_cast<std::uint32_t>(end + std::min(room, Runs::kMostInRun));
+}
+
 Given TcpConnection::deliver(const Piece& piece) {
   if (phase_ != Phase::open) return Given::gone;
   const OutboxRule rule = rule_for(*piece.run);
@@ -181,14 +188,7 @@ Given TcpConnection::deliver(const Piece& piece) {
     return Given::taken;
   }
   settle_burst();
-  // As far as the outbox has room, and at least to where it is now.
-  const std::size_t waiting = outbox_bytes() + piece.size();
-  const std::size_t room =
-      rule.limit == 0 ? Runs::kMostInRun : rule.limit - std::min(rule.limit, waiting);
-  burst_.run = piece.run;
-  burst_.begin = static_cast<std::uint32_t>(piece.begin);
-  burst_.end = static_cast<std::uint32_t>(piece.end);
-  burst_.limit = static_cast<std::uint32_t>(piece.end + std::min(room, Runs::kMostInRun));
+  begin_burst(piece, limit_of_burst(piece.end, outbox_bytes() + piece.size(), rule));
   return Given::taken;
 }
 
@@ -325,7 +325,7 @@ void TcpConnection::on_flushed() {
     return set_deadline(rules().close_timeout);
   }
   if (phase_ != Phase::open) return;
-  if (!do_writable()) {
+  if (has_output() && !do_writable()) {
     was_congested_ = true;
     return;
   }

@@ -67,7 +67,9 @@ enum class Given : std::uint8_t {
 
 /// A message, as it lies in a run.
 struct Piece : Range {
-  bool is_deflated = false;
+  std::size_t begin_of_following;  ///< where the part of those ends who followed up to its begin
+  std::uint32_t limit;             ///< of a burst that begins with it, for who has no own rule
+  bool is_deflated;
 };
 
 class TcpConnection final : public Connection, public Subscriber, public Endpoint {
@@ -79,15 +81,32 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
 
   /// What it gets lies right behind what it got last: all that there is to do, most of the time.
   bool extend(const Piece& piece) noexcept {
-    if (burst_.run.get() != piece.run.get() || burst_.end != piece.begin ||
-        piece.end > burst_.limit) {
-      return false;
-    }
+    if (burst_.run.get() != piece.run.get() || piece.end > burst_.limit) return false;
+    if (burst_.end != piece.begin && burst_.end != piece.begin_of_following) return false;
     burst_.end = static_cast<std::uint32_t>(piece.end);
     return true;
   }
+  /// It has nothing else to say and no rule of its own: the next best.
+  bool begin(const Piece& piece) noexcept {
+    if (has_output() || phase_ != Phase::open || has_own_rule_ || piece.is_deflated ||
+        piece.end > Runs::kMostInRun) {
+      return false;
+    }
+    reactor_.mark_dirty(*this);
+    if (phase_ != Phase::open) return false;
+    begin_burst(piece, piece.limit);
+    return true;
+  }
+  /// It gets what comes next right behind this one, if that lies there and is not too much.
+  bool is_next_behind(const Piece& piece) const noexcept {
+    return burst_.run.get() == piece.run.get() && burst_.end == piece.end;
+  }
   /// A message for it.
   Given deliver(const Piece& piece);
+  /// How far a burst may reach that is at `end` when so much waits: as far as the outbox has room,
+  /// and at least to there.
+  static std::uint32_t limit_of_burst(std::size_t end, std::size_t waiting,
+                                      const OutboxRule& rule) noexcept;
   /// The same, for it alone.
   Given deliver(const std::shared_ptr<const Message>& message, Form form);
   /// It could not be given a message for want of memory.
@@ -122,6 +141,14 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   ~TcpConnection() override;
 
   Shard& shard() const noexcept;
+
+  void begin_burst(const Piece& piece, std::uint32_t limit) noexcept {
+    burst_.run = piece.run;
+    burst_.begin = static_cast<std::uint32_t>(piece.begin);
+    burst_.end = static_cast<std::uint32_t>(piece.end);
+    burst_.limit = limit;
+    burst_.run->limit(limit);
+  }
 
   // Connection.
   SendStatus do_send(const Content& content, std::size_t fragment_size) override;

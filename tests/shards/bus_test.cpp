@@ -72,6 +72,10 @@ struct Recorder : Receiver {
     channels.emplace_back(delivery.channel);
     return true;
   }
+  bool give_to_followers(const Delivery&, webshocket::PacketSource,
+                         const webshocket::detail::Content&, std::size_t) noexcept override {
+    return false;
+  }
   void hold(std::shared_ptr<const Delivery> delivery) override { receive(*delivery); }
   std::vector<std::string> channels;
 };

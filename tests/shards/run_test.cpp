@@ -15,6 +15,7 @@
 #include <vector>
 
 using webshocket::Payload;
+using webshocket::shards::Audience;
 using webshocket::shards::Form;
 using webshocket::shards::Message;
 using webshocket::shards::Range;
@@ -185,6 +186,67 @@ TEST_CASE("whatever targets a turn has, each has one run, and it holds what was 
     }
   }
   CHECK(runs.bytes() == 0);
+}
+
+TEST_CASE("who follows has what is appended, from where he is") {
+  Runs runs;
+  const Audience room{.target = 1, .name = "room", .changes = 7};
+  const auto append = [&](const Audience& audience, std::string_view text) {
+    Runs::Following* const following = runs.following(audience);
+    return following != nullptr &&
+           runs.append(
+               *following, webshocket::shards::Run::kNoKey, [&](Form) { return text.size(); },
+               [&](Form, webshocket::protocol::Buffer& out) { out.append(text); });
+  };
+  CHECK_FALSE(append(room, "nobody is there"));
+  const Range first = runs.add(1, message_of("one"), Form::raw);
+  CHECK_FALSE(append(room, "nobody follows"));
+  runs.follow(room, Form::raw, Form::raw, 3);
+  REQUIRE(runs.following(room) != nullptr);
+  CHECK(runs.following(room)->followers == 3);
+  CHECK(runs.following({.target = 1, .name = "another room", .changes = 7}) == nullptr);
+  CHECK(runs.following({.target = 1, .name = "room", .changes = 8}) == nullptr);
+  CHECK(runs.following({.target = 2, .name = "room", .changes = 7}) == nullptr);
+
+  CHECK(append(room, "two"));
+  CHECK(append(room, "three"));
+  CHECK(first.run->end_of_part(first.end) == first.end + 8);
+  CHECK(first.run->messages_between(first.end, first.end + 8) == 2);
+  CHECK(runs.bytes() == first.end + 8);
+
+  // Somebody gets something else: each is given his part, and those who followed are known.
+  const Range fourth = runs.add(1, message_of("four"), Form::raw);
+  CHECK_FALSE(append(room, "five"));
+  CHECK(fourth.begin == first.end + 8);
+  CHECK(first.run->end_of_part(first.end) == fourth.begin);
+  CHECK(first.run->begin_of_following(fourth.begin) == first.end);
+  CHECK(first.run->end_of_part(fourth.end) == fourth.end);
+  // Once in a run: there is one place from where they are known.
+  runs.follow(room, Form::raw, Form::raw, 3);
+  CHECK_FALSE(append(room, "five"));
+  runs.end_turn();
+  CHECK(runs.following(room) == nullptr);
+}
+
+TEST_CASE("who follows takes no more than the one who takes least") {
+  Runs runs;
+  const Audience room{.target = 1, .name = "room", .changes = 0};
+  const Range first = runs.add(1, message_of("one"), Form::raw);
+  first.run->limit(40);
+  first.run->limit(30);
+  first.run->limit(50);
+  runs.follow(room, Form::raw, Form::raw, 3);
+  const auto append = [&](std::size_t size) {
+    return runs.append(
+        *runs.following(room), webshocket::shards::Run::kNoKey, [&](Form) { return size; },
+        [&](Form, webshocket::protocol::Buffer& out) { out.append(std::string(size, 'x')); });
+  };
+  CHECK_FALSE(append(31 - first.size()));
+  CHECK(append(30 - first.size()));
+  CHECK_FALSE(append(1));
+  CHECK(first.run->size() == 30);
+  first.run->stop_following();
+  CHECK_FALSE(append(0));
 }
 
 TEST_CASE("the replies of a turn lie side by side, and what has been sent makes room") {

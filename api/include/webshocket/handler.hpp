@@ -110,10 +110,13 @@ class Roster {
   void remove(Connection& connection) noexcept;
   /// Closes the holes when they are many. Not while somebody walks.
   void compact() noexcept;
+  /// Another number: somebody has come or gone.
+  std::uint64_t changes() const noexcept { return changes_; }
 
  private:
   std::vector<Connection*> slots_;
   std::size_t holes_ = 0;
+  std::uint64_t changes_ = 0;
 };
 
 template <class H, class R, class... Args>
