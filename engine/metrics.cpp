@@ -118,7 +118,8 @@ Stats Engine::stats() const {
     stats.shards.push_back(read(shard.counters(), site_.bus->inbox(i)));
     add(stats.total, stats.shards.back());
   }
-  if (site_.bus != nullptr) {
+  // The bus may be in the making until then.
+  if (!shards_.empty()) {
     const shards::DeflateTotals deflated = site_.bus->deflated();
     stats.shared_deflated = deflated.messages;
     stats.shared_deflate_bytes_in = deflated.bytes_in;

@@ -202,21 +202,13 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   };
   try {
     if (is_settled && delivery.predicate.empty()) {
-      const Message& message = *delivery.message;
       const Audience audience = audience_of(delivery);
-      if (Runs::Following* const following = runs_.following(audience)) {
-        const bool is_as_before = message.given_as(following->wanted) == following->given;
-        const auto frames = [&](Form form) { return message.frames(form); };
-        if (is_as_before &&
-            runs_.append(
-                *following, key_in_run(delivery), [&](Form form) { return frames(form).size(); },
-                [&](Form form, protocol::Buffer& out) { out.append(frames(form)); })) {
-          return has_given(following->followers);
-        }
+      if (const std::size_t followers = append_for_followers(audience, delivery)) {
+        return has_given(followers);
       }
       walk(give);
       if (give.all_alike()) {
-        runs_.follow(audience, give.wanted(), message.given_as(give.wanted()),
+        runs_.follow(audience, give.wanted(), delivery.message->given_as(give.wanted()),
                      give.outcome().delivered);
       }
     } else {
@@ -229,6 +221,17 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   }
   count(give.outcome());
   return give.outcome();
+}
+
+std::size_t Shard::append_for_followers(const Audience& audience,
+                                        const Delivery& delivery) noexcept {
+  const Message& message = *delivery.message;
+  Runs::Following* const following = runs_.following(audience);
+  if (following == nullptr || message.given_as(following->wanted) != following->given) return 0;
+  const bool is_given = runs_.append(
+      *following, key_in_run(delivery), [&](Form form) { return message.frames(form).size(); },
+      [&](Form form, protocol::Buffer& out) { out.append(message.frames(form)); });
+  return is_given ? following->followers : 0;
 }
 
 bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
@@ -247,10 +250,9 @@ bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, con
   std::span<const std::byte> payload = content.data.bytes();
   if (form == Form::raw) opcode = protocol::raw_as_it_lies(content.data);
   if (!opcode) {
-    static thread_local protocol::Buffer scratch;
-    scratch.clear();
-    opcode = encode(source, channel, content, form, scratch);
-    payload = scratch.span();
+    protocol::Buffer& encoded = scratch();
+    opcode = encode(source, channel, content, form, encoded);
+    payload = encoded.span();
     // Asked again, as a value's own function has written it, and can have done anything.
     following = opcode ? runs_.following(audience) : nullptr;
     if (following == nullptr || following->wanted != Forms(form)) return false;

@@ -60,7 +60,7 @@ void Run::end_message(std::uint64_t key) {
 
 bool Run::make_room_for_followers(std::size_t bytes, bool has_key) {
   const std::size_t size = own_.size() + bytes;
-  if (!is_followed_ || size > std::min<std::size_t>(limit_, Runs::kMostInRun)) return false;
+  if (size > std::min<std::size_t>(limit_, Runs::kMostInRun)) return false;
   own_.reserve(size);
   const auto make_room = [](auto& list, std::size_t entries) {
     if (list.capacity() < entries) list.reserve(2 * entries);
@@ -157,9 +157,13 @@ void Runs::follow(const Audience& audience, Forms wanted, Forms given,
 
 Runs::Following* Runs::following(const Audience& audience) noexcept {
   Open* const open = find(audience.target);
-  const bool follows = open != nullptr && open->followers != 0 &&
-                       open->changes == audience.changes &&
-                       std::ranges::equal(open->name, audience.name);
+  bool follows = open != nullptr && open->followers != 0 && open->changes == audience.changes &&
+                 std::ranges::equal(open->name, audience.name);
+  if (!follows) return nullptr;
+  open->given.for_each([&](Form form) {
+    const Run* const run = open->runs[static_cast<std::size_t>(form)].get();
+    follows = follows && run != nullptr && run->is_followed_;
+  });
   return follows ? open : nullptr;
 }
 

@@ -171,8 +171,10 @@ class Shard final : public Reactor, private Receiver {
   void hold(std::shared_ptr<const Delivery> delivery) override;
   Outcome deliver(const Delivery& delivery) noexcept;
   Outcome deliver_to_one(const Delivery& delivery) noexcept;
-  Outcome has_given(std::size_t followers) noexcept;
   Audience audience_of(const Delivery& delivery) const noexcept;
+  /// How many they are; 0: each is to be given it.
+  std::size_t append_for_followers(const Audience& audience, const Delivery& delivery) noexcept;
+  Outcome has_given(std::size_t followers) noexcept;
   void count(const Outcome& outcome) noexcept;
   bool run_work(const Delivery& delivery) noexcept;
 

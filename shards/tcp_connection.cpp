@@ -38,6 +38,7 @@ void TcpConnection::start(std::unique_ptr<Move> move) noexcept {
   if (!open_poll()) return;
   guard([&] {
     if (move) return finish_upgrade(std::move(*move));
+    phase_ = Phase::connecting;  // it counts as pending from here on, whatever fails: `on_doomed`
     shard().counters().handshakes_pending.add();
     set_deadline(shard().config().handshake_timeout);
     if (phase_ == Phase::doomed) return;

@@ -14,7 +14,6 @@ namespace webshocket::shards {
 using Status = protocol::ProxyHeaderReader::Status;
 
 void TcpConnection::await_proxy_header() {
-  phase_ = Phase::connecting;
   proxy_header_ = std::make_unique<protocol::ProxyHeaderReader>();
   const protocol::Networks& trusted = shard().site().admission.trusted_proxies();
   if (!trusted.empty() && !trusted.contains(remote_)) reject_proxy("it is not in trusted_proxies");

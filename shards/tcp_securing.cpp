@@ -10,8 +10,7 @@
 namespace webshocket::shards {
 
 void TcpConnection::begin_securing() {
-  if (shard().site().tls.of(listener_) == nullptr) return begin_http();
-  phase_ = Phase::connecting;
+  if (shard().site().tls.of(listener_) == nullptr) begin_http();
 }
 
 void TcpConnection::on_connecting() {

@@ -128,6 +128,9 @@ class Chat : public Handler {
     });
     rpc("note", [](Connection& c, std::string text) { c["note"] = std::move(text); });
     rpc("say", [this](std::string channel, std::string text) { publish(channel, text); });
+    rpc("say_often", [this](std::string channel, int times) {
+      for (int i = 0; i < times; ++i) publish(channel, "again");
+    });
   }
 
   void on_start() override { is_short_of_memory = true; }
@@ -168,7 +171,8 @@ void check_what_is_left(Server& server) {
   const auto is_settled = [&] {
     const Stats::Shard total = server.stats().total;
     return total.connections == 1 && total.outbox_bytes == 0 && total.inbound_bytes == 0 &&
-           total.calls_in_flight == 0 && total.deliveries_waiting == 0;
+           total.calls_in_flight == 0 && total.deliveries_waiting == 0 &&
+           total.handshakes_pending == 0;
   };
   eventually(is_settled, "the others to leave");
   const Stats::Shard total = server.stats().total;
@@ -229,6 +233,18 @@ TEST_CASE("who subscribes or publishes without memory loses no more than that") 
   }
 }
 
+TEST_CASE("many messages in one turn, to a channel whose name has no room in an object") {
+  const std::string room = "a channel whose name is too long to lie in a string object";
+  for (const Dialect dialect : {Dialect::msgpack, Dialect::generic}) {
+    lack_memory(
+        dialect, [&](WsClient& client) { client.call("join", "[\"" + room + "\", \"b\"]"); },
+        [&](WsClient& client) {
+          client.call("say_often", "[\"" + room + "\", 40]");
+          for (int i = 0; i < 40; ++i) client.event();
+        });
+  }
+}
+
 TEST_CASE("a message that is long, or in fragments") {
   const std::string text(100'000, 'x');
   for (const Dialect dialect : {Dialect::msgpack, Dialect::json}) {
@@ -257,8 +273,8 @@ TEST_CASE("before there is a WebSocket, and when it ends") {
       for (std::ptrdiff_t left = 0; has_struck; ++left) {
         CAPTURE(lasts);
         CAPTURE(left);
-        RawPeer peer(server.port());
         shortage.begin(left, lasts);
+        RawPeer peer(server.port());
         try {
           act(peer);
         } catch (const PeerError& error) {

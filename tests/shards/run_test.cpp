@@ -246,7 +246,7 @@ TEST_CASE("who follows takes no more than the one who takes least") {
   CHECK_FALSE(append(1));
   CHECK(first.run->size() == 30);
   first.run->stop_following();
-  CHECK_FALSE(append(0));
+  CHECK(runs.following(room) == nullptr);
 }
 
 TEST_CASE("the replies of a turn lie side by side, and what has been sent makes room") {
