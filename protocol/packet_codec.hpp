@@ -36,7 +36,7 @@ Packet decode_packet(Format format, std::span<const std::byte> message, const De
 
 // All encoders append to `out`, in compact spelling. False, and `out` unchanged, if the format
 // cannot hold the value, or if the value's own `webshocket_write` throws or does not make one
-// value. The same if they throw `std::bad_alloc`.
+// value. For want of memory they throw `std::bad_alloc`: `out` is unchanged then, too.
 
 bool encode_data(Format format, PacketSource source, std::optional<std::string_view> channel,
                  Payload data, Buffer& out);

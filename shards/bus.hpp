@@ -141,7 +141,7 @@ class Receiver {
   virtual bool receive(const Delivery& delivery) noexcept = 0;
   /// For many, before it is encoded: true if all who are to get it have it, as they follow.
   virtual bool give_to_followers(const Delivery& delivery, PacketSource source,
-                                 const Content& content, std::size_t fragment_size) noexcept = 0;
+                                 const Content& content, std::size_t fragment_size) = 0;
   /// The same at its tick.
   virtual void hold(std::shared_ptr<const Delivery> delivery) = 0;
 

@@ -235,7 +235,7 @@ std::size_t Shard::append_for_followers(const Audience& audience,
 }
 
 bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
-                              std::size_t fragment_size) noexcept {
+                              std::size_t fragment_size) {
   const bool has_channel = delivery.target == Delivery::Target::channel;
   const auto channel = has_channel ? std::optional(delivery.channel) : std::nullopt;
   if (content.packet != nullptr || !census().is_settled(index_, delivery.moment)) return false;

@@ -21,7 +21,7 @@ constexpr Forms kRaw{Form::raw, Form::raw_deflate};
 }  // namespace
 
 std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view> channel,
-                             const Content& content, Form form, protocol::Buffer& out) noexcept {
+                             const Content& content, Form form, protocol::Buffer& out) {
   if (plain(form) == Form::raw) {
     return protocol::encode_raw(
         content.packet != nullptr ? Payload(content.packet->data) : content.data, out);

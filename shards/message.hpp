@@ -143,9 +143,9 @@ class Message {
 };
 
 /// Encodes one packet, unframed, in one form. The opcode that it is to be sent with, or nothing if
-/// the form cannot hold it.
+/// the form cannot hold it. Then, and if it throws `std::bad_alloc`, `out` is as it was.
 std::optional<Opcode> encode(PacketSource source, std::optional<std::string_view> channel,
-                             const Content& content, Form form, protocol::Buffer& out) noexcept;
+                             const Content& content, Form form, protocol::Buffer& out);
 
 /// How a form's messages are framed. Raw messages bring their own opcode.
 constexpr Opcode opcode_of(Form form) noexcept {

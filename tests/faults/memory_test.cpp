@@ -239,7 +239,8 @@ TEST_CASE("many messages in one turn, to a channel whose name has no room in an 
     lack_memory(
         dialect, [&](WsClient& client) { client.call("join", "[\"" + room + "\", \"b\"]"); },
         [&](WsClient& client) {
-          client.call("say_often", "[\"" + room + "\", 40]");
+          // Else an exception has ended it somewhere in between.
+          if (client.call("say_often", "[\"" + room + "\", 40]") != "null") return;
           for (int i = 0; i < 40; ++i) client.event();
         });
   }

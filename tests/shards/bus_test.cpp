@@ -73,7 +73,7 @@ struct Recorder : Receiver {
     return true;
   }
   bool give_to_followers(const Delivery&, webshocket::PacketSource,
-                         const webshocket::detail::Content&, std::size_t) noexcept override {
+                         const webshocket::detail::Content&, std::size_t) override {
     return false;
   }
   void hold(std::shared_ptr<const Delivery> delivery) override { receive(*delivery); }
