@@ -10,11 +10,12 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <optional>
 #include <random>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <webshocket/server.hpp>
@@ -31,10 +32,18 @@ using webshocket::test::ServerFixture;
 
 namespace {
 
+class Stage;
+
+/// What the test is told when all have come.
+struct Opening {
+  std::size_t members;
+  std::promise<std::pair<Stage*, Peer>> promise = {};
+};
+
 /// Who comes to "/raw/7" is number 7. All of its members are the shard's.
 class Stage : public Handler {
  public:
-  explicit Stage(std::promise<Stage*>& here) { here.set_value(this); }
+  explicit Stage(Opening& opening) : opening_(opening) {}
 
   Upgrade on_upgrade(const UpgradeRequest& request) override {
     const std::size_t number = std::stoul(std::string(request.path.substr(5)));
@@ -45,14 +54,17 @@ class Stage : public Handler {
     const auto number = static_cast<std::size_t>(*connection.find("number")->get<std::int64_t>());
     if (members.size() <= number) members.resize(number + 1);
     members[number] = &connection;
-    last = connection.peer();
+    if (++come_ == opening_.members) opening_.promise.set_value({this, connection.peer()});
   }
   void on_disconnect(Connection& connection) override {
     std::ranges::replace(members, &connection, nullptr);
   }
 
   std::vector<Connection*> members;
-  std::optional<Peer> last;
+
+ private:
+  Opening& opening_;
+  std::size_t come_ = 0;
 };
 
 /// Somebody who reads, and what he should read.
@@ -68,10 +80,10 @@ struct Member {
 
 class World {
  public:
-  explicit World(Config config, std::size_t members)
-      : server_(config, per_shard<Stage>(std::ref(here_))), stage_(here_.get_future().get()) {
+  explicit World(const Config& config, std::size_t members)
+      : opening_{members}, server_(config, per_shard<Stage>(std::ref(opening_))) {
     for (std::size_t i = 0; i < members; ++i) add(i);
-    eventually([&] { return server_->client_count() == members; }, "all to be there");
+    std::tie(stage_, last_) = opening_.promise.get_future().get();
   }
 
   ServerFixture& server() { return server_; }
@@ -82,7 +94,7 @@ class World {
   /// In one turn of the shard. The last member must be open.
   void in_one_turn(const std::function<void()>& play) {
     std::promise<void> done;
-    REQUIRE(stage_->last->post([&](Connection&) {
+    REQUIRE(last_.post([&](Connection&) {
       play();
       done.set_value();
     }));
@@ -152,9 +164,10 @@ class World {
     }
   }
 
-  std::promise<Stage*> here_;
+  Opening opening_;
   ServerFixture server_;
-  Stage* stage_;
+  Stage* stage_ = nullptr;
+  Peer last_;
   std::vector<Member> members_;
   std::uint64_t deliveries_ = 0;
 };
