@@ -286,21 +286,21 @@ Bus::Membership* Bus::only_here(const Demand& demand) const noexcept {
   return is_only ? here : nullptr;
 }
 
-bool Bus::deliver_here(Membership& here, Delivery& delivery, PacketSource source,
-                       std::optional<std::string_view> channel, const Content& content,
+bool Bus::deliver_here(Membership& here, Delivery& delivery, const Content& content,
                        const Predicate& predicate, const Demand& demand,
                        std::vector<std::string>* lacking) {
   if (predicate.empty() &&
-      here.receiver_.give_to_followers(delivery, source, content, framing_.fragment_size)) {
+      here.receiver_.give_to_followers(delivery, content, framing_.fragment_size)) {
     return true;
   }
   delivery.predicate = predicate;
   // Taken, and not only used: a predicate could publish.
   std::shared_ptr<Message> message = std::exchange(here.spare_, nullptr);
   if (message == nullptr) message = std::make_shared<Message>();
-  const bool ok = message->encode(source, channel, content, demand.forms, framing_);
-  if (lacking != nullptr && channel && (!ok || !message->lacks().empty())) {
-    lacking->emplace_back(*channel);
+  const bool ok = message->encode(delivery.source(), delivery.packet_channel(), content,
+                                  demand.forms, framing_);
+  if (lacking != nullptr && (!ok || !message->lacks().empty())) {
+    lacking->emplace_back(delivery.channel);
   }
   if (ok) {
     count_deflated(*message);
@@ -340,8 +340,7 @@ bool Bus::publish(std::span<const std::string_view> channels, const Content& con
     const bool at_once = channels.size() == 1 && delivery.tick.count() == 0;
     Membership* const here = at_once ? only_here(demand) : nullptr;
     if (here != nullptr) {
-      deliver_here(*here, delivery, PacketSource::channel, channel, content, predicate, demand,
-                   lacking);
+      deliver_here(*here, delivery, content, predicate, demand, lacking);
       return true;
     }
     delivery.predicate = predicate;
@@ -373,8 +372,7 @@ bool Bus::broadcast(std::size_t route, const Content& content, const Predicate& 
   delivery.key_hash = hash_of(content.key);
   Membership* const here = delivery.tick.count() == 0 ? only_here(demand) : nullptr;
   if (here != nullptr) {
-    deliver_here(*here, delivery, PacketSource::broadcast, std::nullopt, content, predicate, demand,
-                 nullptr);
+    deliver_here(*here, delivery, content, predicate, demand, nullptr);
     return true;
   }
   delivery.predicate = predicate;

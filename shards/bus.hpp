@@ -53,6 +53,21 @@ struct Delivery {
   std::uint8_t rule = OutboxRules::kNone;      ///< of the channel
   std::function<void(Connection&)> work = {};  ///< instead of a message, for one
 
+  /// Of the packet that it is sent as.
+  PacketSource source() const noexcept {
+    switch (target) {
+      case Target::channel:
+        return PacketSource::channel;
+      case Target::everybody:
+        return PacketSource::broadcast;
+      case Target::one:
+        break;
+    }
+    return PacketSource::custom;
+  }
+  std::optional<std::string_view> packet_channel() const noexcept {
+    return target == Target::channel ? std::optional(channel) : std::nullopt;
+  }
   /// What it takes of an inbox's bound.
   std::size_t cost() const noexcept {
     constexpr std::size_t kEnvelope = 256;
@@ -140,8 +155,8 @@ class Receiver {
   /// For one: false if the connection is gone or its outbox is full.
   virtual bool receive(const Delivery& delivery) noexcept = 0;
   /// For many, before it is encoded: true if all who are to get it have it, as they follow.
-  virtual bool give_to_followers(const Delivery& delivery, PacketSource source,
-                                 const Content& content, std::size_t fragment_size) = 0;
+  virtual bool give_to_followers(const Delivery& delivery, const Content& content,
+                                 std::size_t fragment_size) = 0;
   /// The same at its tick.
   virtual void hold(std::shared_ptr<const Delivery> delivery) = 0;
 
@@ -247,8 +262,7 @@ class Bus final : public webshocket::detail::Router, public std::enable_shared_f
   /// The same, if no other shard wants the message.
   Membership* only_here(const Demand& demand) const noexcept;
   /// At once, and without a queue; false if no form can hold it.
-  bool deliver_here(Membership& here, Delivery& delivery, PacketSource source,
-                    std::optional<std::string_view> channel, const Content& content,
+  bool deliver_here(Membership& here, Delivery& delivery, const Content& content,
                     const Predicate& predicate, const Demand& demand,
                     std::vector<std::string>* lacking);
   void count_deflated(const Message& message) noexcept;

@@ -66,8 +66,8 @@ std::uint64_t key_in_run(const Delivery& delivery) noexcept {
 /// Gives one delivery to one recipient after the other.
 class Giver {
  public:
-  Giver(const Shard& shard, Runs& runs, std::uint64_t target, const Delivery& delivery) noexcept
-      : shard_(shard), runs_(runs), target_(target), delivery_(delivery) {}
+  Giver(const Shard& shard, Runs& runs, const Delivery& delivery) noexcept
+      : shard_(shard), runs_(runs), delivery_(delivery) {}
 
   void operator()(TcpConnection& connection) {
     // Who got what lies in front of this, gets this in the same form.
@@ -128,7 +128,7 @@ class Giver {
   }
 
   Piece make_piece(Form form) {
-    Range range = runs_.add(target_, delivery_.message, form, {.rule = delivery_.rule},
+    Range range = runs_.add(target_of(delivery_), delivery_.message, form, {.rule = delivery_.rule},
                             key_in_run(delivery_));
     are_alike_ = are_alike_ && range.size() <= Runs::kMostCopied;
     const OutboxRule rule = shard_.outbox_rules().combine(delivery_.rule, shard_.outbox_rule());
@@ -144,7 +144,6 @@ class Giver {
   const Piece* last_ = nullptr;
   const Shard& shard_;
   Runs& runs_;
-  std::uint64_t target_;
   const Delivery& delivery_;
   Pieces pieces_;
 };
@@ -170,8 +169,7 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   if (delivery.target == Delivery::Target::one) return deliver_to_one(delivery);
   const bool is_channel = delivery.target == Delivery::Target::channel;
   assert(!is_channel || delivery.hash == channels_.hash(delivery.channel));
-  const std::uint64_t target = target_of(delivery);
-  Giver give(*this, runs_, target, delivery);
+  Giver give(*this, runs_, delivery);
   // Who has come meanwhile with a form of his own would get this one by chance, but not each of
   // those behind it.
   const bool is_settled = census().is_settled(index_, delivery.moment);
@@ -188,7 +186,7 @@ Outcome Shard::deliver(const Delivery& delivery) noexcept {
   };
   const auto walk = [&](auto&& each) {
     if (is_channel) {
-      channels_.for_each_match(delivery.channel, target, [&](Subscriber& subscriber) {
+      channels_.for_each_match(delivery.channel, delivery.hash, [&](Subscriber& subscriber) {
         each(static_cast<TcpConnection&>(subscriber));
       });
       return;
@@ -234,10 +232,8 @@ std::size_t Shard::append_for_followers(const Audience& audience,
   return is_given ? following->followers : 0;
 }
 
-bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
+bool Shard::give_to_followers(const Delivery& delivery, const Content& content,
                               std::size_t fragment_size) {
-  const bool has_channel = delivery.target == Delivery::Target::channel;
-  const auto channel = has_channel ? std::optional(delivery.channel) : std::nullopt;
   if (content.packet != nullptr || !census().is_settled(index_, delivery.moment)) return false;
   const Audience audience = audience_of(delivery);
   Runs::Following* following = runs_.following(audience);
@@ -251,7 +247,7 @@ bool Shard::give_to_followers(const Delivery& delivery, PacketSource source, con
   if (form == Form::raw) opcode = protocol::raw_as_it_lies(content.data);
   if (!opcode) {
     protocol::Buffer& encoded = scratch();
-    opcode = encode(source, channel, content, form, encoded);
+    opcode = encode(delivery.source(), delivery.packet_channel(), content, form, encoded);
     payload = encoded.span();
     // Asked again, as a value's own function has written it, and can have done anything.
     following = opcode ? runs_.following(audience) : nullptr;

@@ -101,7 +101,7 @@ Range Runs::add(std::uint64_t target, const std::shared_ptr<const Message>& mess
   const std::span<const std::byte> frames = message->frames(form);
   if (frames.size() > kMostCopied) return refer(message, form, handling, key);
   // A run has one form, even if targets are alike.
-  RunRef& run = open(target).runs[static_cast<std::size_t>(form)];
+  RunRef& run = open(target).run(form);
   if (run && run->size() + frames.size() > kMostInRun) run = RunRef();
   if (!run) {
     run = RunRef(make());
@@ -139,7 +139,7 @@ void Runs::follow(const Audience& audience, Forms wanted, Forms given,
   if (open == nullptr) return;
   bool may = true;
   given.for_each([&](Form form) {
-    const Run* const run = open->runs[static_cast<std::size_t>(form)].get();
+    const Run* const run = open->run(form).get();
     may = may && run != nullptr && !run->is_ever_followed();
   });
   if (!may) return;
@@ -152,7 +152,7 @@ void Runs::follow(const Audience& audience, Forms wanted, Forms given,
   open->followers = followers;
   open->wanted = wanted;
   open->given = given;
-  given.for_each([&](Form form) { open->runs[static_cast<std::size_t>(form)].run_->follow(); });
+  given.for_each([&](Form form) { open->run(form).run_->follow(); });
 }
 
 Runs::Following* Runs::following(const Audience& audience) noexcept {
@@ -161,7 +161,7 @@ Runs::Following* Runs::following(const Audience& audience) noexcept {
                  std::ranges::equal(open->name, audience.name);
   if (!follows) return nullptr;
   open->given.for_each([&](Form form) {
-    const Run* const run = open->runs[static_cast<std::size_t>(form)].get();
+    const Run* const run = open->run(form).get();
     follows = follows && run != nullptr && run->is_followed_;
   });
   return follows ? open : nullptr;

@@ -298,6 +298,8 @@ class Runs {
 
   struct Open : Following {
     explicit Open(std::uint64_t of) noexcept : target(of) {}
+    RunRef& run(Form form) noexcept { return runs[static_cast<std::size_t>(form)]; }
+
     std::uint64_t target;
     std::array<RunRef, webshocket::detail::kForms> runs = {};
     std::string name = {};      ///< of the audience that follows
@@ -332,21 +334,20 @@ class Runs {
 template <class SizeOf, class Write>
 bool Runs::append(Following& following, std::uint64_t key, SizeOf&& size_of,
                   Write&& write) noexcept {
-  auto& runs = static_cast<Open&>(following).runs;
-  const auto run_of = [&](Form form) -> Run& { return *runs[static_cast<std::size_t>(form)].run_; };
+  auto& open = static_cast<Open&>(following);
   bool may = true;
   try {
     following.given.for_each([&](Form form) {
       const std::size_t size = size_of(form);
       may = may && size != 0 && size <= kMostCopied &&
-            run_of(form).make_room_for_followers(size, key != Run::kNoKey);
+            open.run(form).run_->make_room_for_followers(size, key != Run::kNoKey);
     });
   } catch (const std::bad_alloc&) {
     return false;
   }
   if (!may) return false;
   following.given.for_each([&](Form form) {
-    Run& run = run_of(form);
+    Run& run = *open.run(form).run_;
     write(form, run.own_);
     run.end_message(key);
     run.followed_.end = static_cast<std::uint32_t>(run.own_.size());

@@ -166,7 +166,7 @@ class Shard final : public Reactor, private Receiver {
   // fan_out.cpp
   void drain_inbox() noexcept override;
   bool receive(const Delivery& delivery) noexcept override;
-  bool give_to_followers(const Delivery& delivery, PacketSource source, const Content& content,
+  bool give_to_followers(const Delivery& delivery, const Content& content,
                          std::size_t fragment_size) override;
   void hold(std::shared_ptr<const Delivery> delivery) override;
   Outcome deliver(const Delivery& delivery) noexcept;

@@ -101,12 +101,12 @@ class TcpConnection final : public Connection, public Subscriber, public Endpoin
   bool is_next_behind(const Piece& piece) const noexcept {
     return burst_.run.get() == piece.run.get() && burst_.end == piece.end;
   }
-  /// A message for it.
-  Given deliver(const Piece& piece);
   /// How far a burst may reach that is at `end` when so much waits: as far as the outbox has room,
   /// and at least to there.
   static std::uint32_t limit_of_burst(std::size_t end, std::size_t waiting,
                                       const OutboxRule& rule) noexcept;
+  /// A message for it.
+  Given deliver(const Piece& piece);
   /// The same, for it alone.
   Given deliver(const std::shared_ptr<const Message>& message, Form form);
   /// It could not be given a message for want of memory.

@@ -25,7 +25,6 @@
 
 using namespace webshocket;
 using webshocket::test::DeflatingPeer;
-using webshocket::test::eventually;
 using webshocket::test::open_peer;
 using webshocket::test::RawPeer;
 using webshocket::test::ServerFixture;

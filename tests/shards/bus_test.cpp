@@ -72,8 +72,8 @@ struct Recorder : Receiver {
     channels.emplace_back(delivery.channel);
     return true;
   }
-  bool give_to_followers(const Delivery&, webshocket::PacketSource,
-                         const webshocket::detail::Content&, std::size_t) override {
+  bool give_to_followers(const Delivery&, const webshocket::detail::Content&,
+                         std::size_t) override {
     return false;
   }
   void hold(std::shared_ptr<const Delivery> delivery) override { receive(*delivery); }
